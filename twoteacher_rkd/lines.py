@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['FINE', 'TRAIN_SIDE', 'TEST_SIDE', 'TEXTURES', 'INK', 'PRINTED', 'PITCH', 'ROW', 'PIN', 'LINES', 'SMALLEST', 'VERSION',
-           'Surface', 'shade', 'grid', 'expose', 'add_noise', 'length', 'clouds', 'curve', 'stroke', 'smoothstep',
-           'blob', 'Defect', 'spot', 'mix', 'scratch', 'dent', 'stain', 'thread', 'Texture', 'photograph', 'view',
-           'tones', 'texture_surface', 'moved', 'crack', 'missing_mortar', 'bare', 'leaf', 'damage', 'brick', 'grass',
-           'gravel', 'Pose', 'lay', 'place', 'font', 'box', 'inside', 'rim', 'washer_mark', 'washer_outline', 'belt',
-           'cast', 'rust', 'turned', 'washer', 'label_print', 'label_drawing', 'spoil_print', 'board', 'torn', 'crease',
-           'label', 'pins', 'housing', 'debris', 'housing_mark', 'connector', 'Line', 'picture', 'difference_mask',
-           'render', 'image_rng', 'write_image', 'line_jobs', 'is_complete', 'make_line', 'make_lines']
+           'Surface', 'shade', 'rgb', 'grid', 'expose', 'add_noise', 'length', 'clouds', 'curve', 'stroke',
+           'smoothstep', 'blob', 'Defect', 'spot', 'mix', 'scratch', 'dent', 'stain', 'thread', 'Texture', 'photograph',
+           'view', 'tones', 'texture_surface', 'moved', 'crack', 'missing_mortar', 'bare', 'leaf', 'damage', 'brick',
+           'grass', 'gravel', 'Pose', 'lay', 'place', 'font', 'box', 'inside', 'rim', 'washer_mark', 'washer_outline',
+           'belt', 'cast', 'rust', 'turned', 'washer', 'label_print', 'label_drawing', 'spoil_print', 'board', 'torn',
+           'crease', 'label', 'pins', 'housing', 'debris', 'housing_mark', 'connector', 'Line', 'picture',
+           'difference_mask', 'render', 'image_rng', 'write_image', 'line_jobs', 'is_complete', 'make_line',
+           'make_lines']
 
 # %% ../nbs/02_lines.ipynb #cell-002
 import json
@@ -28,7 +29,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 from skimage import data
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from .recipe import InputError, choose
 
@@ -36,7 +37,7 @@ from .recipe import InputError, choose
 @dataclass(frozen=True)
 class Surface:
     "What there is to see, before any light falls on it: maps of n by n points."
-    color: np.ndarray  # (n, n, 3) linear reflectance, 0 to 1
+    color: np.ndarray  # (3, n, n) linear reflectance, 0 to 1
     height: np.ndarray  # (n, n) half images
     gloss: np.ndarray  # (n, n) strength of the mirror-like reflection
     part: np.ndarray  # (n, n) bool, where the part is: a surface defect starts there
@@ -46,7 +47,7 @@ class Surface:
 def shade(
     surface: Surface,
     lamp: np.ndarray,  # (3,) unit vector towards the lamp
-) -> np.ndarray:  # (n, n, 3) linear light
+) -> np.ndarray:  # (3, n, n) linear light
     "Light the surface: ambient, diffuse and specular reflection, and the streak of light on brushed metal."
     step = 2 / len(surface.height)
     slope_y, slope_x = np.gradient(surface.height, np.float32(step))
@@ -60,10 +61,14 @@ def shade(
     if surface.brush is not None:  # grooves scatter light across themselves: what counts is the slope along them
         along = (half[0] - nx) * surface.brush[0] + (half[1] - ny) * surface.brush[1]
         mirror = mirror + 0.55 * np.exp(-(along**2) / 0.025)
-    return surface.color * (0.3 + 0.8 * diffuse)[..., None] + (surface.gloss * mirror)[..., None]
+    return surface.color * (0.3 + 0.8 * diffuse) + surface.gloss * mirror
 
-# %% ../nbs/02_lines.ipynb #cell-008
+# %% ../nbs/02_lines.ipynb #cell-011
 FINE = 2  # surface points for each pixel and direction: the supersampling
+
+def rgb(red: float, green: float, blue: float) -> np.ndarray:  # (3, 1, 1)
+    "A colour that spreads over maps: channels stand first, for NumPy is several times slower with three values innermost."
+    return np.array([red, green, blue], np.float32)[:, None, None]
 
 def grid(
     n: int,  # points a side
@@ -72,23 +77,22 @@ def grid(
     axis = ((np.arange(n, dtype=np.float32) + 0.5) * (2 / n) - 1).astype(np.float32)
     return np.broadcast_to(axis[:, None], (n, n)), np.broadcast_to(axis[None, :], (n, n))
 
-# %% ../nbs/02_lines.ipynb #cell-009
 def expose(
-    light: np.ndarray,  # (n, n, 3) linear light
+    light: np.ndarray,  # (3, n, n) linear light
     rng: np.random.Generator,
 ) -> np.ndarray:  # (n / FINE, n / FINE, 3) float, 0 to 255, without noise
     "What the lens and the tone curve make of the light."
-    n = len(light)
+    n = light.shape[-1]
     y, x = grid(n // FINE)
     angle, fall, vignette = float(rng.uniform(0, 2 * np.pi)), rng.uniform(0.02, 0.16), rng.uniform(0.04, 0.14)
     gain = rng.uniform(0.9, 1.08) * (1 + rng.normal(0, 0.012, 3))
     focus = rng.uniform(0.45, 0.75)
     field = (1 + fall * (np.cos(angle) * x + np.sin(angle) * y)) * (1 - vignette * (x**2 + y**2) / 2)
-    light = sum(light[i::FINE, j::FINE] for i in range(FINE) for j in range(FINE)) / FINE**2
-    light = ndimage.gaussian_filter(light, (focus, focus, 0), truncate=3) * field[..., None] * gain.astype(np.float32)
-    return 255 * np.clip(light, 0, 1) ** np.float32(1 / 2.2)
+    light = sum(light[:, i::FINE, j::FINE] for i in range(FINE) for j in range(FINE)) / FINE**2
+    light = ndimage.gaussian_filter(light, (0, focus, focus), truncate=3) * field * rgb(*gain)
+    return np.ascontiguousarray(np.moveaxis(255 * np.clip(light, 0, 1) ** np.float32(1 / 2.2), 0, -1))
 
-# %% ../nbs/02_lines.ipynb #cell-010
+# %% ../nbs/02_lines.ipynb #cell-012
 def add_noise(
     picture: np.ndarray,  # (size, size, 3) float, 0 to 255
     rng: np.random.Generator,
@@ -97,7 +101,7 @@ def add_noise(
     noise = rng.standard_normal(picture.shape, np.float32) * rng.uniform(1.0, 1.8)
     return np.clip(picture + noise * np.sqrt(0.35 + picture / 160) + 0.5, 0, 255).astype(np.uint8)
 
-# %% ../nbs/02_lines.ipynb #cell-012
+# %% ../nbs/02_lines.ipynb #cell-014
 def length(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     "Euclidean length; several times faster than `np.hypot`, which guards against overflow."
     return np.sqrt(x * x + y * y)
@@ -116,7 +120,7 @@ def clouds(
         total += np.asarray(Image.fromarray(coarse).resize((n, n), Image.Resampling.BICUBIC)) * 0.5 ** (k + 1)
     return total
 
-# %% ../nbs/02_lines.ipynb #cell-013
+# %% ../nbs/02_lines.ipynb #cell-015
 def curve(
     rng: np.random.Generator,
     middle: tuple[float, float],  # y and x, half images
@@ -131,7 +135,6 @@ def curve(
     points = np.concatenate([np.zeros((1, 2)), np.cumsum(steps, 0)])
     return points - points[12] + np.asarray(middle)
 
-# %% ../nbs/02_lines.ipynb #cell-014
 def stroke(
     n: int,  # points a side
     points: np.ndarray,  # (k, 2) y and x, half images
@@ -144,7 +147,7 @@ def stroke(
     ImageDraw.Draw(canvas).line(pixels, fill=255, width=max(1, round(wide)), joint="curve")
     return ndimage.gaussian_filter(np.asarray(canvas, np.float32) / 255, 0.7, truncate=3) * min(1.0, wide)
 
-# %% ../nbs/02_lines.ipynb #cell-015
+# %% ../nbs/02_lines.ipynb #cell-016
 def smoothstep(
     value: np.ndarray,
     low: float,  # 0 from here down
@@ -154,7 +157,6 @@ def smoothstep(
     t = np.clip((value - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
-# %% ../nbs/02_lines.ipynb #cell-016
 def blob(
     rng: np.random.Generator,
     n: int,  # points a side
@@ -193,17 +195,15 @@ def spot(
     place = places[defect.rng.integers(len(places))]
     return float(y.flat[place]), float(x.flat[place])
 
-# %% ../nbs/02_lines.ipynb #cell-023
 def mix(
-    below: np.ndarray,  # (n, n) or (n, n, 3)
-    above,  # same shape, or a colour, or a number
+    below: np.ndarray,  # (n, n) or (3, n, n)
+    above,  # a map, a colour or a number
     cover: np.ndarray,  # (n, n), 0 to 1
 ) -> np.ndarray:
     "Lay `above` over `below` where `cover` says so."
-    cover = cover[..., None] if below.ndim == 3 else cover
-    return (below + cover * (np.asarray(above, np.float32) - below)).astype(np.float32)
+    return (below + cover * (above - below)).astype(np.float32, copy=False)
 
-# %% ../nbs/02_lines.ipynb #cell-025
+# %% ../nbs/02_lines.ipynb #cell-024
 def scratch(
     surface: Surface,
     defect: Defect,
@@ -215,7 +215,6 @@ def scratch(
     color = mix(surface.color, tone, groove * defect.between(0.35, 0.8))
     return replace(surface, color=color, height=surface.height - 0.006 * groove, gloss=surface.gloss * (1 - 0.5 * groove))
 
-# %% ../nbs/02_lines.ipynb #cell-026
 def dent(
     surface: Surface,
     defect: Defect,
@@ -226,21 +225,19 @@ def dent(
     hollow = ndimage.gaussian_filter(blob(defect.rng, n, spot(surface, defect, 0.75), radius, 0.2, 0.9), n * radius / 16)
     return replace(surface, height=surface.height - depth * defect.between(0.3, 1) * hollow * surface.part)
 
-# %% ../nbs/02_lines.ipynb #cell-027
+# %% ../nbs/02_lines.ipynb #cell-025
 def stain(
     surface: Surface,
     defect: Defect,
     tone: tuple[float, float, float],  # colour that the surface's is multiplied by
-    gloss: float = 0.0,  # that a wet stain adds
 ) -> Surface:
     "A see-through discolouration, stronger at its rim, as a dried liquid leaves it."
     n, radius = len(surface.height), defect.between(0.11, 0.32)
     patch = blob(defect.rng, n, spot(surface, defect), radius, 0.45, 0.4) * surface.part
     rim = patch * (1 - 0.45 * smoothstep(patch, 0.6, 1))
-    filtered = surface.color * np.asarray(tone, np.float32)
-    return replace(surface, color=mix(surface.color, filtered, rim * defect.between(0.5, 1)), gloss=surface.gloss + gloss * patch)
+    filtered = np.minimum(surface.color * rgb(*tone), 0.8)
+    return replace(surface, color=mix(surface.color, filtered, rim * defect.between(0.55, 1)))
 
-# %% ../nbs/02_lines.ipynb #cell-028
 def thread(
     surface: Surface,
     defect: Defect,
@@ -250,10 +247,10 @@ def thread(
     n, width = len(surface.height), defect.between(0.018, 0.04)
     line = curve(defect.rng, spot(surface, defect, 0.7), defect.between(0.4, 1.3), 1.6)
     body, shadow = stroke(n, line, width), stroke(n, line + width * 0.8, width * 1.4)
-    color = mix(surface.color * (1 - 0.45 * shadow)[..., None], tone, body * defect.between(0.75, 1))
+    color = mix(surface.color * (1 - 0.45 * shadow), rgb(*tone), body * defect.between(0.75, 1))
     return replace(surface, color=color, height=surface.height + 0.6 * width * ndimage.gaussian_filter(body, n * width / 6))
 
-# %% ../nbs/02_lines.ipynb #cell-030
+# %% ../nbs/02_lines.ipynb #cell-027
 TRAIN_SIDE, TEST_SIDE = 288, 208  # pixels of the photograph's 512; 16 lie between and are never used
 
 @dataclass(frozen=True)
@@ -276,7 +273,7 @@ TEXTURES = {
     "gravel": Texture("gravel", True, True, (0.07, 0.06, 0.06), (0.96, 0.93, 0.88)),
 }
 
-# %% ../nbs/02_lines.ipynb #cell-031
+# %% ../nbs/02_lines.ipynb #cell-028
 @lru_cache(maxsize=6)
 def photograph(
     name: str,  # in `TEXTURES`
@@ -288,7 +285,6 @@ def photograph(
     slow = ndimage.gaussian_filter(grey, 60, mode="reflect")
     return Image.fromarray(np.clip(grey - 0.7 * (slow - slow.mean()), 0, 1))
 
-# %% ../nbs/02_lines.ipynb #cell-032
 def view(
     texture: Texture,
     part: str,  # `train` or `test`
@@ -304,16 +300,15 @@ def view(
     width = TRAIN_SIDE if part == "train" else TEST_SIDE
     return square[:3] + rng.uniform(reach, np.array([width, 512]) - reach)
 
-# %% ../nbs/02_lines.ipynb #cell-033
+# %% ../nbs/02_lines.ipynb #cell-029
 @lru_cache(maxsize=3)
 def tones(
     name: str,  # in `TEXTURES`
-) -> np.ndarray:  # (1024, 3) linear colours from darkest to lightest
+) -> np.ndarray:  # (3, 1024) linear colours from darkest to lightest
     "The colour of each grey, as a table: a power for every point would cost more than all the rest."
-    dark, light = np.array(TEXTURES[name].dark), np.array(TEXTURES[name].light)
-    return (0.95 * (dark + np.linspace(0, 1, 1024)[:, None] * (light - dark)) ** 2.2).astype(np.float32)
+    dark, light = (np.array(color)[:, None] for color in (TEXTURES[name].dark, TEXTURES[name].light))
+    return (0.95 * (dark + np.linspace(0, 1, 1024) * (light - dark)) ** 2.2).astype(np.float32)
 
-# %% ../nbs/02_lines.ipynb #cell-034
 def texture_surface(
     name: str,  # in `TEXTURES`
     n: int,  # points a side
@@ -327,9 +322,9 @@ def texture_surface(
     grey = photograph(name, part).transform((n, n), Image.Transform.AFFINE, (a, b, corner[0], d, e, corner[1]), Image.Resampling.BICUBIC)
     grey = np.clip(0.46 + (np.asarray(grey) - 0.47) * rng.uniform(1.1, 1.25), 0, 1)
     flat = np.zeros((n, n), np.float32)
-    return Surface(tones(name)[(grey * 1023).astype(np.int16)], flat, flat, np.ones((n, n), bool))
+    return Surface(tones(name)[:, (grey * 1023).astype(np.int16)], flat, flat, np.ones((n, n), bool))
 
-# %% ../nbs/02_lines.ipynb #cell-038
+# %% ../nbs/02_lines.ipynb #cell-034
 def moved(
     surface: Surface,
     defect: Defect,
@@ -342,11 +337,11 @@ def moved(
     angle = np.radians(turn)
     matrix = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]) / scale
     start = (source + 1) * n / 2 - matrix @ ((middle + 1) * n / 2)
-    other = [ndimage.affine_transform(surface.color[..., k], matrix, start, order=1, mode="mirror") for k in range(3)]
-    patch = blob(defect.rng, n, middle, defect.between(0.2, 0.4), 0.25, 0.15)
-    return replace(surface, color=mix(surface.color, np.stack(other, -1), patch))
+    other = [ndimage.affine_transform(surface.color[k], matrix, start, order=1, mode="mirror") for k in range(3)]
+    patch = blob(defect.rng, n, middle, defect.between(0.24, 0.42), 0.25, 0.15)
+    return replace(surface, color=mix(surface.color, np.stack(other), patch))
 
-# %% ../nbs/02_lines.ipynb #cell-039
+# %% ../nbs/02_lines.ipynb #cell-035
 def crack(
     surface: Surface,
     defect: Defect,
@@ -358,22 +353,21 @@ def crack(
     width = defect.between(0.012, 0.026)
     opening = np.maximum(stroke(n, main + rng.normal(0, 0.006, main.shape), width), stroke(n, branch[12:], 0.7 * width))
     depth = opening * (0.75 + 0.25 * clouds(rng, n, 20, 1)).clip(0.3, 1)
-    return replace(surface, color=surface.color * (1 - defect.between(0.5, 0.9) * depth)[..., None])
+    return replace(surface, color=surface.color * (1 - defect.between(0.5, 0.9) * depth))
 
-# %% ../nbs/02_lines.ipynb #cell-040
 def missing_mortar(
     surface: Surface,
     defect: Defect,
 ) -> Surface:
     "Joints without their filling: what is light inside a patch becomes a dark, shaded gap."
-    tone = surface.color.mean(-1)
+    tone = surface.color.mean(0)
     joint = ndimage.gaussian_filter((tone > 0.24).astype(np.float32), 1.5)
     middle = spot(replace(surface, part=joint > 0.8), defect, 0.75)
-    patch = blob(defect.rng, len(tone), middle, defect.between(0.16, 0.36), 0.2, 0.25) * smoothstep(joint, 0.2, 0.7)
-    gap = np.array([0.045, 0.03, 0.025], np.float32) + 0.15 * surface.color
+    patch = blob(defect.rng, len(tone), middle, defect.between(0.2, 0.38), 0.2, 0.25) * smoothstep(joint, 0.2, 0.7)
+    gap = rgb(0.045, 0.03, 0.025) + 0.15 * surface.color
     return replace(surface, color=mix(surface.color, gap, patch * defect.between(0.7, 1)))
 
-# %% ../nbs/02_lines.ipynb #cell-041
+# %% ../nbs/02_lines.ipynb #cell-036
 def bare(
     surface: Surface,
     defect: Defect,
@@ -382,12 +376,11 @@ def bare(
     "The ground comes through: fine grains that fill the dark gaps first, so that single blades or stones still stand out."
     n, rng = len(surface.height), defect.rng
     patch = blob(rng, n, spot(surface, defect, 0.7), defect.between(0.16, 0.34), 0.4, 0.5)
-    bright = surface.color.mean(-1) / surface.color.mean()
+    bright = surface.color.mean(0) / surface.color.mean()
     cover = smoothstep(patch * defect.between(1.7, 2.6) - 0.6 * bright, 0, 0.5)
     grains = 1 + 0.3 * clouds(rng, n, n // 6, 2) + 0.15 * clouds(rng, n, 10)
-    return replace(surface, color=mix(surface.color, grains.clip(0.2, 2)[..., None] * np.asarray(tone, np.float32), cover))
+    return replace(surface, color=mix(surface.color, grains.clip(0.2, 2) * rgb(*tone), cover))
 
-# %% ../nbs/02_lines.ipynb #cell-042
 def leaf(
     surface: Surface,
     defect: Defect,
@@ -401,11 +394,11 @@ def leaf(
     inside = 0.45 * (1 - u**2) * (1 - 0.3 * u) - np.abs(v) + 0.05 * clouds(rng, n, 24, 1)
     body = smoothstep(inside, 0, 0.08) * (np.abs(u) < 1.1)
     shadow = ndimage.gaussian_filter(np.roll(body, (n // 90, n // 90), (0, 1)), n / 170)
-    colour = np.asarray(tone, np.float32) * (1 + 0.25 * clouds(rng, n, 12) + 0.35 * smoothstep(-np.abs(v), -0.06, 0))[..., None]
-    color = mix(surface.color * (1 - 0.5 * shadow)[..., None], colour, body * defect.between(0.85, 1))
+    colour = rgb(*tone) * (1 + 0.25 * clouds(rng, n, 12) + 0.35 * smoothstep(-np.abs(v), -0.06, 0))
+    color = mix(surface.color * (1 - 0.5 * shadow), colour, body * defect.between(0.85, 1))
     return replace(surface, color=color, height=surface.height + 0.08 * size * body * (1 - np.cos(3 * v)))
 
-# %% ../nbs/02_lines.ipynb #cell-043
+# %% ../nbs/02_lines.ipynb #cell-037
 def damage(
     surface: Surface,
     defect: Defect | None,
@@ -414,42 +407,41 @@ def damage(
     "The surface with its defect, where the defect is one of `makers`."
     return makers[defect.kind](surface, defect) if defect is not None and defect.kind in makers else surface
 
-# %% ../nbs/02_lines.ipynb #cell-044
 def brick(n: int, part: str, rng: np.random.Generator, defect: Defect | None, lamp: np.ndarray) -> Surface:
     "Red bricks in light mortar."
     surface = texture_surface("brick", n, part, rng)
     return damage(surface, defect, {
         "crack": crack,
-        "stain": partial(stain, tone=(0.35, 0.4, 0.42)),
+        "salt": partial(stain, tone=(2.4, 4.2, 5.0)),
         "missing_mortar": missing_mortar,
         "displaced": partial(moved, scale=1.0, turn=24),
         "wire": partial(thread, tone=(0.16, 0.17, 0.19)),
     })
 
-# %% ../nbs/02_lines.ipynb #cell-045
+# %% ../nbs/02_lines.ipynb #cell-038
 def grass(n: int, part: str, rng: np.random.Generator, defect: Defect | None, lamp: np.ndarray) -> Surface:
     "A lawn with blades in every direction."
     surface = texture_surface("grass", n, part, rng)
     return damage(surface, defect, {
-        "scorched": partial(stain, tone=(1.3, 0.6, 0.3)),
-        "string": partial(thread, tone=(0.75, 0.30, 0.06)),
+        "scorched": partial(stain, tone=(1.4, 0.6, 0.35)),
+        "string": partial(thread, tone=(0.48, 0.36, 0.15)),
         "bare": partial(bare, tone=(0.13, 0.085, 0.055)),
         "coarse": partial(moved, scale=2.2, turn=0),
-        "litter": partial(leaf, tone=(0.30, 0.20, 0.09)),
+        "litter": partial(leaf, tone=(0.27, 0.26, 0.10)),
     })
 
 def gravel(n: int, part: str, rng: np.random.Generator, defect: Defect | None, lamp: np.ndarray) -> Surface:
     "Crushed stone of one size."
     surface = texture_surface("gravel", n, part, rng)
     return damage(surface, defect, {
-        "oil": partial(stain, tone=(0.22, 0.19, 0.17)),
+        "oil": partial(stain, tone=(0.24, 0.14, 0.07)),
         "wire": partial(thread, tone=(0.40, 0.16, 0.07)),
         "leaf": partial(leaf, tone=(0.24, 0.21, 0.07)),
-        "fine": partial(moved, scale=0.42, turn=15),
+        "fine": partial(moved, scale=0.36, turn=15),
         "sand": partial(bare, tone=(0.46, 0.34, 0.19)),
     })
 
-# %% ../nbs/02_lines.ipynb #cell-047
+# %% ../nbs/02_lines.ipynb #cell-040
 @dataclass(frozen=True)
 class Pose:
     "Where a part lies: its own coordinates at every surface point, and the lamp."
@@ -469,7 +461,6 @@ class Pose:
         c, s = np.cos(self.turn) * self.scale, np.sin(self.turn) * self.scale
         return s * u + c * v + self.shift[1], c * u - s * v + self.shift[0]
 
-# %% ../nbs/02_lines.ipynb #cell-048
 def lay(
     n: int,  # points a side
     rng: np.random.Generator,
@@ -484,11 +475,11 @@ def lay(
     x, y = x - np.float32(dx), y - np.float32(dy)
     return Pose(c * x + s * y, c * y - s * x, scale, turn, (dx, dy))
 
-# %% ../nbs/02_lines.ipynb #cell-049
+# %% ../nbs/02_lines.ipynb #cell-041
 def place(
     drawing: Image.Image,  # m by m, upright, in the part's coordinates
     pose: Pose,
-) -> np.ndarray:  # (n, n) or (n, n, 3), 0 to 1
+) -> np.ndarray:  # (n, n) or (3, n, n), 0 to 1
     "The drawing in the part's pose."
     n, m = pose.n, drawing.width
     c, s = np.cos(pose.turn) / pose.scale, np.sin(pose.turn) / pose.scale
@@ -497,9 +488,9 @@ def place(
     k = m / n
     matrix = (c * k, s * k, start[0], -s * k, c * k, start[1])
     laid = drawing.transform((n, n), Image.Transform.AFFINE, matrix, Image.Resampling.BILINEAR)
-    return np.asarray(laid, np.float32) / 255
+    values = np.asarray(laid, np.float32) / 255
+    return values if values.ndim == 2 else np.ascontiguousarray(np.moveaxis(values, -1, 0))
 
-# %% ../nbs/02_lines.ipynb #cell-050
 def font(
     points: float,  # height in pixels
     bold: bool = False,
@@ -508,7 +499,7 @@ def font(
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
     return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), max(1, round(points)))
 
-# %% ../nbs/02_lines.ipynb #cell-052
+# %% ../nbs/02_lines.ipynb #cell-043
 def box(
     u: np.ndarray, v: np.ndarray,  # coordinates
     half_u: float, half_v: float,  # half sides
@@ -533,7 +524,7 @@ def rim(
     t = np.clip(-distance / width, 0, 1)
     return height * np.sqrt(1 - (1 - t) ** 2 + 1e-6)
 
-# %% ../nbs/02_lines.ipynb #cell-054
+# %% ../nbs/02_lines.ipynb #cell-045
 @lru_cache(maxsize=4)
 def washer_mark(
     m: int,  # pixels a side
@@ -550,7 +541,7 @@ def washer_mark(
             canvas.paste(tile, (round(x - m / 16), round(y - m / 16)), tile)
     return canvas
 
-# %% ../nbs/02_lines.ipynb #cell-055
+# %% ../nbs/02_lines.ipynb #cell-046
 def washer_outline(
     pose: Pose,
     defect: Defect | None,
@@ -569,17 +560,16 @@ def washer_outline(
         outline = np.maximum(outline, size - far)
     return outline * pose.scale
 
-# %% ../nbs/02_lines.ipynb #cell-056
+# %% ../nbs/02_lines.ipynb #cell-047
 def belt(
     n: int,  # points a side
     rng: np.random.Generator,
     shadow: np.ndarray,  # (n, n) 0 to 1
-) -> np.ndarray:  # (n, n, 3)
+) -> np.ndarray:  # (3, n, n)
     "Dark conveyor rubber with a weave, and the part's shadow on it."
     weave = 0.04 + 0.014 * clouds(rng, n, n // 5, 1) + 0.012 * clouds(rng, n, 3, 2)
-    return (np.clip(weave, 0.006, 1) * (1 - 0.7 * shadow))[..., None] * np.array([0.82, 0.95, 1.1], np.float32)
+    return np.clip(weave, 0.006, 1) * (1 - 0.7 * shadow) * rgb(0.82, 0.95, 1.1)
 
-# %% ../nbs/02_lines.ipynb #cell-057
 def cast(
     cover: np.ndarray,  # (n, n) what covers the ground, 0 to 1
     lamp: np.ndarray,  # (3,)
@@ -592,7 +582,7 @@ def cast(
     dark = ndimage.shift(ndimage.gaussian_filter(small, height * n / 32), (step[1], step[0]), order=1, mode="nearest")
     return np.asarray(Image.fromarray(dark).resize((n, n), Image.Resampling.BILINEAR))
 
-# %% ../nbs/02_lines.ipynb #cell-058
+# %% ../nbs/02_lines.ipynb #cell-048
 def rust(
     surface: Surface,
     defect: Defect,
@@ -602,11 +592,10 @@ def rust(
     patch = blob(defect.rng, n, spot(surface, defect), defect.between(0.06, 0.2), 0.4, 0.9)
     speckle = smoothstep(clouds(defect.rng, n, n // 20, 3) + 1.6 * patch - 1.0, 0, 0.5) * (patch > 0) * surface.part
     cover = speckle * defect.between(0.45, 0.9)
-    brown = np.array([0.20, 0.075, 0.03], np.float32) * (1 + 0.3 * clouds(defect.rng, n, 40, 2))[..., None]
+    brown = rgb(0.20, 0.075, 0.03) * (1 + 0.3 * clouds(defect.rng, n, 40, 2))
     height = surface.height + 0.004 * speckle
     return replace(surface, color=mix(surface.color, brown, cover), height=height, gloss=surface.gloss * (1 - cover))
 
-# %% ../nbs/02_lines.ipynb #cell-059
 def turned(
     pose: Pose,
     radius: np.ndarray,  # (n, n) from the middle
@@ -616,7 +605,7 @@ def turned(
     x, y = -pose.v / (radius + 1e-3), pose.u / (radius + 1e-3)
     return c * x - s * y, s * x + c * y
 
-# %% ../nbs/02_lines.ipynb #cell-060
+# %% ../nbs/02_lines.ipynb #cell-049
 def washer(n: int, part: str, rng: np.random.Generator, defect: Defect | None, lamp: np.ndarray) -> Surface:
     "A keyed steel washer with a stamped mark on a conveyor belt."
     pose = lay(n, rng, turn=14, shift=0.05)
@@ -627,7 +616,7 @@ def washer(n: int, part: str, rng: np.random.Generator, defect: Defect | None, l
     grooves = sum(rng.standard_normal(n, np.float32)[ring] * clouds(rng, n, 4, 2) for _ in range(3))
     steel = (0.22 + 0.05 * grooves + 0.03 * clouds(rng, n, 4)) * (1 - 0.45 * mark)
     ground = belt(n, rng, cast(cover, lamp, 0.07))
-    color = mix(ground, steel[..., None] * np.array([1.0, 0.98, 0.95], np.float32), cover)
+    color = mix(ground, steel * rgb(1.0, 0.98, 0.95), cover)
     height = rim(outline, 0.05, 0.04) - 0.012 * ndimage.gaussian_filter(mark, n / 400)
     gloss = cover * (0.42 + 0.10 * grooves).clip(0.1, 1) * (1 - 0.5 * mark)
     surface = Surface(color, height, gloss, outline < -0.05, turned(pose, radius))
@@ -635,7 +624,7 @@ def washer(n: int, part: str, rng: np.random.Generator, defect: Defect | None, l
         "scratch": partial(scratch, tone=0.75), "dent": partial(dent, depth=0.03), "rust": rust,
     })
 
-# %% ../nbs/02_lines.ipynb #cell-062
+# %% ../nbs/02_lines.ipynb #cell-054
 INK = {"black": (5, 4, 5), "blue": (3, 17, 66), "red": (128, 7, 5)}  # linear reflectance, of 255
 
 @lru_cache(maxsize=4)
@@ -643,30 +632,30 @@ def label_print(
     m: int,  # pixels a side
 ) -> Image.Image:  # RGB, white where nothing is printed
     "All that is the same on every label."
-    image = Image.new("RGB", (m, m), "white")
+    big = 1024  # drawn large once, so that bars and letters keep their shapes at every size
+    image = Image.new("RGB", (big, big), "white")
     draw = ImageDraw.Draw(image)
     def at(u, v):
-        return (u + 1) * m / 2, (v + 1) * m / 2
+        return (u + 1) * big / 2, (v + 1) * big / 2
     def write(u, v, text, height, ink="black", bold=False):
-        draw.text(at(u, v), text, fill=INK[ink] if ink in INK else ink, font=font(height * m / 2, bold), anchor="lm")
+        draw.text(at(u, v), text, fill=INK[ink] if ink in INK else ink, font=font(height * big / 2, bold), anchor="lm")
     draw.rectangle([at(-0.80, -0.56), at(0.80, -0.30)], fill=INK["blue"])
     write(-0.50, -0.43, "BALL BEARING", 0.15, "white", True)
-    draw.ellipse([at(-0.75, -0.53), at(-0.55, -0.33)], outline="white", width=max(1, m // 60))
+    draw.ellipse([at(-0.75, -0.53), at(-0.55, -0.33)], outline="white", width=17)
     draw.ellipse([at(-0.685, -0.465), at(-0.615, -0.395)], fill="white")
     write(-0.73, -0.16, "6204-2Z", 0.19, bold=True)
     write(-0.73, 0.01, "20 x 47 x 14 mm", 0.085)
-    draw.polygon([at(0.50, -0.22), at(0.70, 0.10), at(0.30, 0.10)], outline=INK["red"], width=max(1, m // 70))
-    draw.line([at(0.50, -0.11), at(0.50, 0.02)], fill=INK["red"], width=max(1, m // 64))
+    draw.polygon([at(0.50, -0.22), at(0.70, 0.10), at(0.30, 0.10)], outline=INK["red"], width=15)
+    draw.line([at(0.50, -0.11), at(0.50, 0.02)], fill=INK["red"], width=16)
     draw.ellipse([at(0.48, 0.04), at(0.52, 0.08)], fill=INK["red"])
     bars, u = np.random.default_rng(4012345).integers(1, 4, 68), -0.73
     for k, width in enumerate(bars):
         if k % 2 == 0:
-            draw.rectangle([at(u, 0.20), at(u + 0.0095 * width - 1.5 / m, 0.42)], fill=INK["black"])
+            draw.rectangle([at(u, 0.20), at(u + 0.0095 * width - 0.002, 0.42)], fill=INK["black"])
         u += 0.0095 * width
     write(-0.71, 0.49, "4 012345 678901", 0.085)
-    return image
+    return image.resize((m, m), Image.Resampling.LANCZOS)
 
-# %% ../nbs/02_lines.ipynb #cell-063
 def label_drawing(
     m: int,  # pixels a side
     rng: np.random.Generator,
@@ -677,37 +666,36 @@ def label_drawing(
     draw.text((0.5 * m * 1.18, 0.5 * m * 1.49), lot, fill=INK["black"], font=font(0.0425 * m), anchor="lm")
     return image
 
-# %% ../nbs/02_lines.ipynb #cell-064
+# %% ../nbs/02_lines.ipynb #cell-057
 PRINTED = ((-0.65, -0.43), (-0.2, -0.43), (0.3, -0.43), (-0.5, -0.16), (-0.15, -0.16), (-0.45, 0.01), (0.5, -0.03),
            (-0.5, 0.31), (-0.1, 0.31), (0.3, 0.31), (-0.4, 0.49), (0.4, 0.49))  # u and v of printed places
 
 def spoil_print(
-    ink: np.ndarray,  # (n, n, 3) reflectance of the printed paper
+    ink: np.ndarray,  # (3, n, n) reflectance of the printed paper
     pose: Pose,
     defect: Defect,
-) -> np.ndarray:  # (n, n, 3)
+) -> np.ndarray:  # (3, n, n)
     "Print that is missing (`missing_print`), or drawn out while wet (`smear`)."
     n, (u, v) = pose.n, PRINTED[defect.rng.integers(len(PRINTED))]
     if defect.kind == "missing_print":
         patch = blob(defect.rng, n, pose.at(u, v), defect.between(0.09, 0.2), 0.3, 0.15)
         return mix(ink, 0.93, patch * defect.between(0.7, 1))
     reach, wet = round(defect.between(9, 26) * n / 512), blob(defect.rng, n, pose.at(u, v), defect.between(0.09, 0.2), 0.3, 0.5)
-    drawn = [np.roll(ink, (k // 3, k), (0, 1)) for k in range(0, reach, max(1, n // 256))]
+    drawn = [np.roll(ink, (k // 3, k), (1, 2)) for k in range(0, reach, max(1, n // 256))]
     trail = np.maximum(wet, np.roll(wet, (reach // 3, reach), (0, 1)))
     return mix(ink, 0.55 * np.mean(drawn, 0) + 0.45 * np.min(drawn, 0), trail * defect.between(0.5, 0.9))
 
-# %% ../nbs/02_lines.ipynb #cell-065
+# %% ../nbs/02_lines.ipynb #cell-058
 def board(
     pose: Pose,
     rng: np.random.Generator,
-) -> np.ndarray:  # (n, n, 3)
+) -> np.ndarray:  # (3, n, n)
     "Brown corrugated board: flutes and fibres."
     n = pose.n
     fibres = clouds(rng, n, (n // 4, n // 10), 1)
     tone = 1 + 0.09 * fibres + 0.05 * np.sin(2 * np.pi * 9 * pose.v + rng.uniform(0, 6)) + 0.06 * clouds(rng, n, 4)
-    return tone[..., None] * np.array([0.36, 0.235, 0.135], np.float32)
+    return tone * rgb(0.36, 0.235, 0.135)
 
-# %% ../nbs/02_lines.ipynb #cell-066
 def torn(
     outline: np.ndarray,  # (n, n) signed distance of the label
     pose: Pose,
@@ -720,7 +708,7 @@ def torn(
     tear = 0.707 * line + 0.018 * clouds(defect.rng, pose.n, 14, 4)
     return np.maximum(outline, tear), tear
 
-# %% ../nbs/02_lines.ipynb #cell-067
+# %% ../nbs/02_lines.ipynb #cell-059
 def crease(
     surface: Surface,
     defect: Defect,
@@ -733,7 +721,6 @@ def crease(
     worn = fold * smoothstep(clouds(rng, n, 40, 2), -0.4, 0.6) * defect.between(0.35, 0.9)
     return replace(surface, color=mix(surface.color, 0.9, worn), height=surface.height + defect.between(0.016, 0.034) * ridge)
 
-# %% ../nbs/02_lines.ipynb #cell-068
 def label(n: int, part: str, rng: np.random.Generator, defect: Defect | None, lamp: np.ndarray) -> Surface:
     "A printed paper label with a lot number, on corrugated board."
     pose = lay(n, rng, turn=3, shift=0.03)
@@ -743,15 +730,15 @@ def label(n: int, part: str, rng: np.random.Generator, defect: Defect | None, la
     ground, ink = board(pose, rng), place(label_drawing(n, rng), pose)
     if defect is not None and defect.kind in ("missing_print", "smear"):
         ink = spoil_print(ink, pose, defect)
-    density = 0.05 + 0.05 * rng.uniform() + 0.02 * clouds(rng, n, n // 6, 1)[..., None]
-    paper = 0.80 * (ink + density * (1 - ink)) * (1 + 0.03 * clouds(rng, n, n // 4, 1) + 0.03 * clouds(rng, n, 3, 2))[..., None]
+    density = 0.05 + 0.05 * rng.uniform() + 0.02 * clouds(rng, n, n // 6, 1)
+    paper = 0.80 * (ink + density * (1 - ink)) * (1 + 0.03 * clouds(rng, n, n // 4, 1) + 0.03 * clouds(rng, n, 3, 2))
     paper = mix(paper, 0.78, smoothstep(tear, -0.035, -0.01))
     cover = inside(outline)
-    color = mix(ground * (1 - 0.5 * cast(cover, lamp, 0.012))[..., None], paper, cover)
+    color = mix(ground * (1 - 0.5 * cast(cover, lamp, 0.012)), paper, cover)
     surface = Surface(color, rim(outline, 0.012, 0.006) + 0.004 * clouds(rng, n, 3, 2), 0.15 * cover, outline < -0.04)
     return damage(surface, defect, {"crease": crease, "stain": partial(stain, tone=(0.62, 0.42, 0.22))})
 
-# %% ../nbs/02_lines.ipynb #cell-070
+# %% ../nbs/02_lines.ipynb #cell-061
 PITCH, ROW, PIN = 0.245, 0.265, 0.056  # distance of the pins, of the rows, and half a pin's width, in half images
 
 def pins(
@@ -767,7 +754,7 @@ def pins(
         if defect.kind == "bent_pin":
             du[which], dv[which] = du[which] + off * np.cos(way), dv[which] + off * np.sin(way)
         if defect.kind == "missing_pin":  # the hard ones are broken off: a flat stump is left
-            tip[which], half[which] = (0.01, PIN) if defect.grade < 0.45 else (0, 0)
+            tip[which], half[which] = (0.01, 0.75 * PIN) if defect.grade < 0.45 else (0, -0.1)
     column, row = np.clip(np.floor(pose.u / PITCH + 2.5), 0, 4), np.clip(np.floor(pose.v / ROW) + 1, 0, 1)
     near = (5 * row + column).astype(np.int8)  # the pin in whose cell a point lies
     u, v = pose.u - (column - 2) * PITCH, pose.v - (row - 0.5) * ROW
@@ -776,7 +763,7 @@ def pins(
     pin = np.maximum(np.abs(u), np.abs(v)) - half.astype(np.float32)[near]
     return pin, socket, np.clip(-pin / PIN, 0, 0.8) * tip.astype(np.float32)[near]
 
-# %% ../nbs/02_lines.ipynb #cell-071
+# %% ../nbs/02_lines.ipynb #cell-062
 def housing(
     pose: Pose,
     defect: Defect | None,
@@ -792,7 +779,6 @@ def housing(
         body = np.maximum(body, size - length(u - along, v - side * 0.45))
     return np.maximum(body, -holes), cavity
 
-# %% ../nbs/02_lines.ipynb #cell-072
 def debris(
     surface: Surface,
     defect: Defect,
@@ -801,11 +787,11 @@ def debris(
     n, width = len(surface.height), defect.between(0.016, 0.03)
     line = curve(defect.rng, spot(surface, defect, 0.55), defect.between(0.12, 0.36), 2.2)
     body, shadow = stroke(n, line, width), stroke(n, line + width, width * 1.5)
-    color = mix(surface.color * (1 - 0.5 * shadow)[..., None], (0.34, 0.34, 0.35), body * defect.between(0.55, 0.9))
+    color = mix(surface.color * (1 - 0.5 * shadow), rgb(0.34, 0.34, 0.35), body * defect.between(0.55, 0.9))
     height = surface.height + 0.5 * width * ndimage.gaussian_filter(body, n * width / 6)
     return replace(surface, color=color, height=height, gloss=surface.gloss + 0.5 * body)
 
-# %% ../nbs/02_lines.ipynb #cell-073
+# %% ../nbs/02_lines.ipynb #cell-063
 @lru_cache(maxsize=4)
 def housing_mark(
     m: int,  # pixels a side
@@ -819,7 +805,7 @@ def housing_mark(
     draw.text(((1 + 0.42) * m / 2, (1 + 0.38) * m / 2), "PA66 GF", fill=255, font=font(m * 0.032), anchor="mm")
     return canvas
 
-# %% ../nbs/02_lines.ipynb #cell-074
+# %% ../nbs/02_lines.ipynb #cell-064
 def connector(n: int, part: str, rng: np.random.Generator, defect: Defect | None, lamp: np.ndarray) -> Surface:
     "A black plastic connector with two rows of gilded pins, on a light table."
     pose = lay(n, rng, turn=4, shift=0.035)
@@ -830,16 +816,16 @@ def connector(n: int, part: str, rng: np.random.Generator, defect: Defect | None
     grain = clouds(rng, n, n // 2, 1)
     wall = cast(1 - hollow, lamp, 0.10) * hollow  # the walls' shadow on the floor
     sunk = 0.030 + 0.006 * grain - 0.020 * wall - 0.012 * hollow * cast(gold, lamp, 0.08)
-    color = mix(table[..., None] * np.array([0.97, 1.0, 1.0], np.float32), (0.035 + 0.010 * grain)[..., None], cover)
-    color = mix(color, np.maximum(sunk, 0.004)[..., None], hollow)
+    color = mix(table * rgb(0.97, 1.0, 1.0), 0.035 + 0.010 * grain, cover)
+    color = mix(color, np.maximum(sunk, 0.004), hollow)
     color = mix(color, 0.004, inside(socket))
-    color = mix(color, (1 - 0.5 * wall)[..., None] * np.array([0.62, 0.42, 0.13], np.float32), gold)
+    color = mix(color, (1 - 0.5 * wall) * rgb(0.62, 0.42, 0.13), gold)
     height = rim(body, 0.03, 0.02) - 0.03 * smoothstep(-cavity, -0.008, 0.008) + 0.004 * mark + tips + 0.0006 * grain * cover
     gloss = cover * (0.16 - 0.08 * hollow) + gold * 0.75
     surface = Surface(color, height, gloss, (body < -0.02) & (pin > 0.02))
     return damage(surface, defect, {"scratch": partial(scratch, tone=0.3), "debris": debris})
 
-# %% ../nbs/02_lines.ipynb #cell-076
+# %% ../nbs/02_lines.ipynb #cell-069
 @dataclass(frozen=True)
 class Line:
     "One inspection line."
@@ -850,7 +836,7 @@ class Line:
     surface: Callable  # of points a side, part, generator, defect or None, lamp
 
 LINES = {line.name: line for line in (
-    Line("brick", "texture", "red bricks in mortar", ("crack", "stain", "missing_mortar", "displaced", "wire"), brick),
+    Line("brick", "texture", "red bricks in mortar", ("crack", "salt", "missing_mortar", "displaced", "wire"), brick),
     Line("grass", "texture", "a lawn", ("scorched", "string", "bare", "coarse", "litter"), grass),
     Line("gravel", "texture", "crushed stone", ("oil", "wire", "leaf", "fine", "sand"), gravel),
     Line("washer", "object", "a keyed steel washer on a belt", ("scratch", "dent", "rust", "chip", "off_centre"), washer),
@@ -858,7 +844,7 @@ LINES = {line.name: line for line in (
     Line("connector", "object", "a connector with gilded pins", ("missing_pin", "bent_pin", "short_shot", "scratch", "debris"), connector),
 )}
 
-# %% ../nbs/02_lines.ipynb #cell-077
+# %% ../nbs/02_lines.ipynb #cell-070
 def picture(
     line: Line,
     seed: int,  # of pose, light and camera
@@ -873,7 +859,6 @@ def picture(
     camera, scene = rng.spawn(2)
     return expose(shade(line.surface(size * FINE, part, scene, defect, lamp), lamp), camera)
 
-# %% ../nbs/02_lines.ipynb #cell-078
 def difference_mask(
     clean: np.ndarray,  # (size, size, 3) 0 to 255, before noise
     defective: np.ndarray,  # the same with the defect
@@ -882,7 +867,7 @@ def difference_mask(
     changed = np.abs(defective - clean).max(-1) >= 4
     return ndimage.binary_closing(np.pad(changed, 3), iterations=2)[3:-3, 3:-3] | changed
 
-# %% ../nbs/02_lines.ipynb #cell-079
+# %% ../nbs/02_lines.ipynb #cell-071
 SMALLEST = 12  # pixels of 256 x 256: a defect that shows less is drawn again, elsewhere and a little stronger
 
 def render(
@@ -945,7 +930,6 @@ def line_jobs(
     wanted = [("train", "good", train), ("test", "good", good)] + [("test", kind, each) for kind in LINES[name].kinds]
     return [(name, split, kind, index) for split, kind, count in wanted for index in range(count)]
 
-# %% ../nbs/02_lines.ipynb #cell-083
 def is_complete(
     folder: Path,  # of a line
     settings: dict,  # what it should have been made with
@@ -966,7 +950,7 @@ def is_complete(
         raise InputError(f"{folder} lacks {len(missing)} of its {len(jobs)} images: delete it to make it anew.")
     return True
 
-# %% ../nbs/02_lines.ipynb #cell-084
+# %% ../nbs/02_lines.ipynb #cell-083
 def make_line(
     folder: Path,  # to be made
     settings: dict,  # line, version, seed, size, train, good, each
@@ -981,15 +965,16 @@ def make_line(
             (beside / split / kind).mkdir(parents=True, exist_ok=True)
             if kind != "good":
                 (beside / "ground_truth" / kind).mkdir(parents=True, exist_ok=True)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
             for _ in pool.map(partial(write_image, beside, seed, size), jobs):
                 progress.update()
         (beside / "line.json").write_text(json.dumps(settings, indent=1) + "\n")
-        beside.rename(folder)
+        if not is_complete(folder, settings):  # another process may have been faster
+            beside.rename(folder)
     finally:
         shutil.rmtree(beside, ignore_errors=True)
 
-# %% ../nbs/02_lines.ipynb #cell-085
+# %% ../nbs/02_lines.ipynb #cell-084
 def make_lines(
     out: Path,  # folder to write into; made if it is missing
     names: list[str] | None = None,  # lines to make; None for all

@@ -51,7 +51,7 @@ class Bottleneck(nn.Module):
 
 # %% ../nbs/09_model.ipynb #cell-007
 class TwoTeacherRKD(nn.Module):
-    "Reverse knowledge distillation with two teachers (Figure 1), or one of the steps that lead to it (Table 7). Raises `InputError` for unknown names or weights that cannot be had."
+    "Reverse knowledge distillation with two teachers (Figure 1), or a step towards it (Table 7). Raises `InputError` for unknown names or weights."
     def __init__(self,
         teachers: tuple = ("wide_resnet50_2", "resnet34"),  # backbones; one-teacher variants take the first
         weights: tuple = None,  # per teacher `imagenet`, `bundled`, `none` or a file; None leaves all untrained
@@ -62,8 +62,8 @@ class TwoTeacherRKD(nn.Module):
         super().__init__()
         self.variant = choose(variant, VARIANTS, "variant")
         teachers = teachers[:1] if variant in ONE_TEACHER else teachers
-        weights = weights or ("none",) * len(teachers)
-        self.teachers = nn.ModuleList(make_teacher(name, spec) for name, spec in zip(teachers, weights))
+        weights = (weights or ("none",) * len(teachers))[: len(teachers)]
+        self.teachers = nn.ModuleList(make_teacher(name, spec) for name, spec in zip(teachers, weights, strict=True))
         channels = [teacher.channels for teacher in self.teachers]
         self.bottleneck = Bottleneck(channels, variant in ("mscam", "full"), variant == "full", r)
         self.bottleneck.apply(initialise)

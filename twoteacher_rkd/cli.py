@@ -112,7 +112,7 @@ def keep_notebook(
 def explore(
     run: Annotated[list[Path], typer.Option(help="A run's folder; give a second one to compare.")] = [],  # noqa: B006
     runs: Annotated[Path, typer.Option(help="Folder that holds all runs, to choose from; the one that holds --run, or runs, if not given.")] = None,
-    data_root: Annotated[Path, typer.Option(help="Folder that holds the category's folder, for the images; heatmaps are shown over grey without.")] = None,
+    data_root: Annotated[Path, typer.Option(help="Folder that holds the category's folder, for the images; heatmaps are shown over gray without.")] = None,
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; the first free one from 8866 if 0.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the address in a browser.")] = True,
     static: Annotated[Path, typer.Option(help="Write a self-contained HTML contact sheet instead.")] = None,
@@ -151,21 +151,11 @@ def write_sheet(
 # %% ../nbs/17_cli.ipynb #cell-015
 def main() -> None:
     "The command `rkd`."
-    from click.exceptions import Abort, ClickException, Exit
-
     try:
-        status = app(standalone_mode=False)
-    except ClickException as error:
-        error.show()
-        status = error.exit_code
-    except Exit as error:
-        status = error.exit_code
-    except (Abort, KeyboardInterrupt):
-        print("Interrupted. The same command goes on where it stopped.", file=sys.stderr)
-        status = 130
+        app()
     except Exception as error:
         from twoteacher_rkd.recipe import InputError
 
-        print(f"error: {error if isinstance(error, (InputError, RuntimeError)) else f'{type(error).__name__}: {error}'}", file=sys.stderr)
-        status = 2 if isinstance(error, InputError) else 1
-    sys.exit(status if isinstance(status, int) else 0)
+        said = isinstance(error, (InputError, RuntimeError))
+        print(f"error: {error}" if said else f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        sys.exit(2 if isinstance(error, InputError) else 1)

@@ -7,10 +7,10 @@ __all__ = ['VERDICTS', 'ORDERS', 'MOST_BYTES', 'LEFT', 'RIGHT', 'TOP', 'BOTTOM',
            'TEMPLATE', 'FIRST_PORT', 'check_results', 'read_results', 'free_of_alarms', 'free_of_misses', 'verdict',
            'count_verdicts', 'arrange', 'coarse_pro_curve', 'find_image', 'small_image', 'look_inside', 'read_upload',
            'Results', 'Exploration', 'data_uri', 'palette', 'paint', 'outline', 'figure_html', 'outline_html',
-           'scale_html', 'describe_map', 'panels_html', 'outlines_html', 'across', 'upwards', 'axes_svg', 'chart_html',
-           'curve_svg', 'point_svg', 'histogram_svg', 'line_svg', 'Charts', 'counts_html', 'kinds_html', 'verdict_html',
-           'matching_threshold', 'same_image', 'other_html', 'inside_html', 'own_html', 'script_html', 'find_runs',
-           'make_controls', 'make_page', 'Page', 'Drawn', 'Steered', 'Asked', 'Explorer', 'choose_run',
+           'scale_html', 'describe_map', 'panels_html', 'outlines_html', 'across', 'upwards', 'text_svg', 'axes_svg',
+           'chart_html', 'curve_svg', 'point_svg', 'histogram_svg', 'line_svg', 'Charts', 'counts_html', 'kinds_html',
+           'verdict_html', 'matching_threshold', 'same_image', 'other_html', 'inside_html', 'own_html', 'script_html',
+           'find_runs', 'make_controls', 'make_page', 'Page', 'Drawn', 'Steered', 'Asked', 'Explorer', 'choose_run',
            'choose_category', 'choose_other', 'first_run', 'explore', 'jpeg', 'card_html', 'contact_sheet',
            'write_served', 'port_free', 'choose_port', 'serve']
 
@@ -53,7 +53,7 @@ def check_results(
     "Raise `InputError` where scores, maps and masks do not belong together."
     check_columns(scores, ("image", "kind", "label", "score"), "table scores.csv, perhaps written by another version,")
     if maps.ndim != 3 or len(maps) != len(scores):
-        raise InputError(f"scores.csv has {len(scores)} images, but maps.npz has shape {maps.shape}: the files are of two runs, run it again.")
+        raise InputError(f"scores.csv has {len(scores)} images, but maps.npz has shape {maps.shape}: they are of two runs, run it again.")
     if masks is not None and masks.shape != maps.shape:
         raise InputError(f"The masks in maps.npz have shape {masks.shape}, the maps {maps.shape}: run it again.")
     if not (np.isfinite(scores["score"]).all() and np.isfinite(maps.min()) and np.isfinite(maps.max())):
@@ -167,7 +167,7 @@ def look_inside(
     recipe,  # its recipe
     image: np.ndarray,  # (S, S, 3) uint8
 ) -> dict:  # `scales` (3, S, S), `map` (S, S), `share` (h, w) of the first teacher, or None without iAFF
-    "The three scales' maps before fusion and smoothing, the anomaly map, and the first teacher's share of the iAFF weight, averaged over channels."
+    "The scales' maps before fusion and smoothing, the anomaly map, and the first teacher's share of the iAFF weight, mean over channels."
     x = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].to(next(model.parameters()).device)
     x, size = normalize(x), len(image)
     with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
@@ -240,7 +240,7 @@ class Exploration(Results):
         return f"Exploration({self.row.image}, {self.position + 1} of {len(self.places)}, threshold {self.threshold:.4g})"
 
     row = property(lambda self: self.scores.iloc[self.index], doc="The current image's row of scores.csv.")
-    position = property(lambda self: int(np.flatnonzero(self.places == self.index)[0]), doc="Where the current image stands in the order, from 0.")
+    position = property(lambda self: int(np.flatnonzero(self.places == self.index)[0]), doc="Its place in the order, from 0.")
     mask = property(lambda self: None if self.masks is None else self.masks[self.index], doc="The current image's mask, or None.")
     path = property(lambda self: find_image(self.row.image, self.category, self.data_root), doc="The current image's file, or None.")
 
@@ -339,7 +339,8 @@ def outline_html(
     "Outlines as they lie above a panel."
     def line(path, colour, dashes):
         common = f'd="{path}" fill="none" vector-effect="non-scaling-stroke"'
-        return f'<path {common} stroke="#222" stroke-width="3.2"/><path {common} stroke="{colour}" stroke-width="1.5" {dashes}/>' if path else ""
+        below, above = 'stroke="#222" stroke-width="3.2"', f'stroke="{colour}" stroke-width="1.5" {dashes}'
+        return f"<path {common} {below}/><path {common} {above}/>" if path else ""
     lines = line(true, "white", "") + line(predicted, "#56B4E9", 'stroke-dasharray="5 2"')
     return f'<svg viewBox="0 0 {size} {size}" aria-hidden="true">{lines}</svg>'
 
@@ -375,12 +376,13 @@ def panels_html(
     marked = "" if mask is None else data_uri(Image.fromarray(mask))
     words = describe_map(values, one.threshold)
     below = f'<img class="rkd-grey" src="{photo}" alt="" decoding="sync">' if photo else ""
+    over = f'{below}<img class="rkd-heat" src="{heat}" alt="Overlay: {words}" decoding="sync">'
     return '<div class="rkd-row">' + "".join([
         figure_html(photo, f"Input {row.image}, {row.kind}", "input" if photo else "input: not found"),
         figure_html(marked, "Mask: no defect" if mask is None or not mask.any() else f"Mask: {mask.mean():.2%} of the image is defective",
                     "mask" if marked else "mask: none in this run"),
         figure_html(heat, f"Heatmap: {words}", f"heatmap {scale_html(one.limits, cmap)}", "rkd-map"),
-        figure_html("", "", "overlay", "rkd-map", f'{below}<img class="rkd-heat" src="{heat}" alt="Overlay: {words}" decoding="sync">')]) + "</div>"
+        figure_html("", "", "overlay", "rkd-map", over)]) + "</div>"
 
 def outlines_html(
     one: Exploration,
@@ -392,7 +394,7 @@ def outlines_html(
     return '<div class="rkd-row">' + "".join(figure_html("", "", "&nbsp;", "", layer) for layer in layers) + "</div>"
 
 # %% ../nbs/16_explorer.ipynb #cell-046
-LEFT, RIGHT, TOP, BOTTOM = 38, 292, 24, 166  # of the plotting area, in a drawing of 300 x 200
+LEFT, RIGHT, TOP, BOTTOM = 38, 284, 24, 166  # of the plotting area, in a drawing of 300 x 200
 
 def across(share):
     "Horizontal place of a share from 0 to 1."
@@ -402,19 +404,29 @@ def upwards(share):
     "Vertical place of a share from 0 to 1."
     return BOTTOM - share * (BOTTOM - TOP)
 
+def text_svg(
+    text: str,
+    x: float,
+    y: float,
+    anchor: str = "middle",  # which part of the text is at x
+) -> str:
+    "A text in a chart."
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}">{text}</text>'
+
 def axes_svg(
     title: str,
     names: tuple,  # of the horizontal and the vertical axis
     ticks: tuple,  # for each axis, pairs of a share from 0 to 1 and its label
 ) -> str:
     "Title, axes and ticks."
-    lines = "".join(f'<path d="M{across(x):.1f} {BOTTOM}v4" stroke="currentColor"/><text x="{across(x):.1f}" y="{BOTTOM + 14}" text-anchor="middle">{label}</text>'
-                    for x, label in ticks[0])
-    lines += "".join(f'<path d="M{LEFT} {upwards(y):.1f}h-4" stroke="currentColor"/><text x="{LEFT - 6}" y="{upwards(y) + 3:.1f}" text-anchor="end">{label}</text>'
-                     for y, label in ticks[1])
-    return (f'<text x="{LEFT}" y="13" class="rkd-title">{title}</text>{lines}<path d="M{LEFT} {TOP}V{BOTTOM}H{RIGHT}" fill="none" stroke="currentColor"/>'
-            f'<text x="{(LEFT + RIGHT) / 2}" y="{BOTTOM + 28}" text-anchor="middle">{names[0]}</text>'
-            f'<text transform="translate(10 {(TOP + BOTTOM) / 2}) rotate(-90)" text-anchor="middle">{names[1]}</text>')
+    marks = [f'<path d="M{across(x):.1f} {BOTTOM}v4" stroke="currentColor"/>' + text_svg(label, across(x), BOTTOM + 14)
+             for x, label in ticks[0]]
+    marks += [f'<path d="M{LEFT} {upwards(y):.1f}h-4" stroke="currentColor"/>' + text_svg(label, LEFT - 6, upwards(y) + 3, "end")
+              for y, label in ticks[1]]
+    frame = f'<path d="M{LEFT} {TOP}V{BOTTOM}H{RIGHT}" fill="none" stroke="currentColor"/>'
+    turned = f'<g transform="translate(10 {(TOP + BOTTOM) / 2}) rotate(-90)">{text_svg(names[1], 0, 0)}</g>'
+    named = f'<g class="rkd-title">{text_svg(title, LEFT, 13, "start")}</g>' + text_svg(names[0], (LEFT + RIGHT) / 2, BOTTOM + 28)
+    return named + turned + frame + "".join(marks)
 
 def chart_html(
     label: str,  # for screen readers
@@ -440,8 +452,9 @@ def curve_svg(
                                                                      (until, np.interp(until, x, y)), (until, 0)])
     limit = "" if until == 1 else f'<path d="M{across(until)} {BOTTOM}V{TOP}" stroke="currentColor" stroke-dasharray="1 3"/>'
     chance = f'<path d="M{LEFT} {BOTTOM}L{RIGHT} {TOP}" stroke="{FAINT}" stroke-dasharray="4 3"/>'
-    return (f'<polygon points="{shade}" fill="{NORMAL}" opacity="0.15"/>{chance}{limit}<polyline points="{points}" fill="none" stroke="{NORMAL}" stroke-width="1.6"/>'
-            + axes_svg(title, names, (UNIT, UNIT)))
+    area = f'<polygon points="{shade}" fill="{NORMAL}" opacity="0.15"/>'
+    line = f'<polyline points="{points}" fill="none" stroke="{NORMAL}" stroke-width="1.6"/>'
+    return area + chance + limit + line + axes_svg(title, names, (UNIT, UNIT))
 
 def point_svg(
     x: float,  # 0 to 1
@@ -459,7 +472,8 @@ def histogram_svg(
     edges = np.linspace(*ends, 29)
     counts = [np.histogram(scores["score"][scores["label"] == label], edges)[0] for label in (0, 1)]
     top, width = max(1, *(count.max() for count in counts)), (RIGHT - LEFT) / 28
-    bars = "".join(f'<rect x="{across(i / 28):.1f}" y="{upwards(n / top):.1f}" width="{width:.1f}" height="{n / top * (BOTTOM - TOP):.1f}" fill="{colour}" fill-opacity="0.65" stroke="{colour}"/>'
+    bars = "".join(f'<rect x="{across(i / 28):.1f}" y="{upwards(n / top):.1f}" width="{width:.1f}" height="{n / top * (BOTTOM - TOP):.1f}" '
+                   f'fill="{colour}" fill-opacity="0.65" stroke="{colour}"/>'
                    for count, colour in zip(counts, (NORMAL, DEFECTIVE), strict=True) for i, n in enumerate(count) if n)
     key = "".join(f'<rect x="{x}" y="5" width="9" height="9" fill="{colour}"/><text x="{x + 13}" y="13">{word}</text>'
                   for x, colour, word in ((150, NORMAL, "normal"), (205, DEFECTIVE, "defective")))
@@ -497,13 +511,16 @@ class Charts:
     def draw(self) -> str:
         "All three, with the current threshold marked."
         (alarms, found), pixels = self.marks()
-        share = (self.one.threshold - self.ends[0]) / (self.ends[1] - self.ends[0])
-        parts = [chart_html(f"Histogram of scores with the threshold at {self.one.threshold:.4g}", self.histogram, line_svg(share))]
-        parts.append(chart_html(f"ROC curve; the threshold has false positive rate {alarms:.3f}, true positive rate {found:.3f}", self.roc, point_svg(alarms, found))
-                     if self.roc else "<p>No ROC curve: the test images are all of one class.</p>")
-        parts.append(chart_html(f"PRO curve; the threshold has pixel false positive rate {pixels[0]:.3f}, region overlap {pixels[1]:.3f}", self.pro, point_svg(*pixels))
-                     if self.pro else "<p>No PRO curve: this run has no masks.</p>")
-        return "".join(f"<div>{part}</div>" for part in parts)
+        place = (self.one.threshold - self.ends[0]) / (self.ends[1] - self.ends[0])
+        drawn = [chart_html(f"Histogram of scores with the threshold at {self.one.threshold:.4g}", self.histogram, line_svg(place)),
+                 "<p>No ROC curve: the test images are all of one class.</p>", "<p>No PRO curve: this run has no masks.</p>"]
+        if self.roc:
+            words = f"ROC curve; the threshold has false positive rate {alarms:.3f}, true positive rate {found:.3f}"
+            drawn[1] = chart_html(words, self.roc, point_svg(alarms, found))
+        if self.pro:
+            words = f"PRO curve; the threshold has pixel false positive rate {pixels[0]:.3f}, region overlap {pixels[1]:.3f}"
+            drawn[2] = chart_html(words, self.pro, point_svg(*pixels))
+        return "".join(f"<div>{part}</div>" for part in drawn)
 
 # %% ../nbs/16_explorer.ipynb #cell-054
 def counts_html(
@@ -513,8 +530,9 @@ def counts_html(
     def cell(name):
         wrong = ' class="rkd-wrong"' if name in ("missed", "false alarm") and counts[name] else ""
         return f'<td{wrong}><b data-count="{name}">{counts[name]}</b> {name}</td>'
-    return ('<table class="rkd-counts"><caption>test images at this threshold</caption><tr><th scope="row">defective</th>' + cell("found") + cell("missed")
-            + '</tr><tr><th scope="row">normal</th>' + cell("false alarm") + cell("passed") + "</tr></table>")
+    rows = "".join(f'<tr><th scope="row">{name}</th>{cell(first)}{cell(second)}</tr>'
+                   for name, first, second in (("defective", "found", "missed"), ("normal", "false alarm", "passed")))
+    return f'<table class="rkd-counts"><caption>test images at this threshold</caption>{rows}</table>'
 
 def kinds_html(
     scores: pd.DataFrame,  # columns kind, label, score
@@ -537,7 +555,8 @@ def verdict_html(
     row = one.row
     name = verdict(row.label, row.score, one.threshold)
     wrong = name in ("missed", "false alarm")
-    return (f'<div class="rkd-verdict{" rkd-wrong" if wrong else ""}"><b>{"✗" if wrong else "✓"} {name}</b> <span>score {row.score:.4g}</span><br>'
+    sign, css = ("✗", "rkd-verdict rkd-wrong") if wrong else ("✓", "rkd-verdict")
+    return (f'<div class="{css}"><b>{sign} {name}</b> <span>score {row.score:.4g}</span><br>'
             f'<span class="rkd-name" title="{html.escape(row.image)}">{html.escape(row.image)}</span></div>')
 
 # %% ../nbs/16_explorer.ipynb #cell-057
@@ -546,7 +565,7 @@ def matching_threshold(
     threshold: float,
     other: Results,  # whose threshold is wanted
 ) -> float:
-    "The other run's lowest threshold with at most as many false alarms; where there are no normal images, with at most as many called defective."
+    "The other run's lowest threshold with at most as many false alarms, or, without normal images, as many called defective."
     def judged(results):
         normal = results.scores["label"] == 0
         return results.scores["score"][normal if normal.any() else slice(None)].to_numpy(np.float64)
@@ -577,11 +596,15 @@ def other_html(
     lines = outline_html(other.size, predicted, "" if mask is None else outline(mask, 0.5))
     words = describe_map(other.maps[other.index], other.threshold)
     area = other.run.metrics.get("image_auroc")
-    return ('<div class="rkd-row">' + figure_html(heat, f"Heatmap of the other run: {words}", f"heatmap {scale_html(other.limits, cmap)}", "", outline_html(other.size, predicted))
-            + figure_html("", "", "overlay", "", f'{photo}<img class="rkd-heat" src="{heat}" alt="Overlay of the other run: {words}">{lines}')
-            + f'<div class="rkd-wide">{verdict_html(other)}{counts_html(count_verdicts(other.scores, other.threshold))}<p>{html.escape(other.run.folder.name)}: '
-            f'image ROC-AUC {"not defined" if area is None else format(area, ".4f")}. Its threshold {other.threshold:.4g} gives as many false alarms as '
-            f'{one.threshold:.4g} does in this run; colours have their own scale.</p></div></div>')
+    counts = count_verdicts(other.scores, other.threshold)
+    only, caption = outline_html(other.size, predicted), f"heatmap {scale_html(other.limits, cmap)}"
+    over = f'{photo}<img class="rkd-heat" src="{heat}" alt="Overlay of the other run: {words}">{lines}'
+    told = (f'{html.escape(other.run.folder.name)}: image ROC-AUC {"not defined" if area is None else format(area, ".4f")}. '
+            f"Its threshold {other.threshold:.4g} gives as many false alarms as {one.threshold:.4g} does in this run. "
+            "Its colours have their own scale.")
+    return ('<div class="rkd-row">' + figure_html(heat, f"Heatmap of the other run: {words}", caption, "", only)
+            + figure_html("", "", "overlay", "", over)
+            + f'<div class="rkd-wide">{verdict_html(other)}{counts_html(counts)}<p>{told}</p></div></div>')
 
 def inside_html(
     one: Exploration,
@@ -590,17 +613,22 @@ def inside_html(
 ) -> str:
     "The three scales, the map they make, and the teachers' shares."
     scales, top = found["scales"], float(found["scales"].max()) or 1.0
-    panels = [figure_html(data_uri(paint(scale, (0, top), cmap)), f"Scale {k}: {describe_map(scale, np.inf).split(';')[0]}", f"scale {k}: {scale_html((0, top), cmap)}")
-              for k, scale in enumerate(scales, 1)]
-    panels.append(figure_html(data_uri(paint(found["map"], one.limits, cmap)), "All scales fused and smoothed", f"fused: {scale_html(one.limits, cmap)}"))
+    panels = []
+    for k, scale in enumerate(scales, 1):
+        words = f"Scale {k}: {describe_map(scale, np.inf).split(';')[0]}"
+        panels.append(figure_html(data_uri(paint(scale, (0, top), cmap)), words, f"scale {k}: {scale_html((0, top), cmap)}"))
+    fused = data_uri(paint(found["map"], one.limits, cmap))
+    panels.append(figure_html(fused, "All scales fused and smoothed", f"fused: {scale_html(one.limits, cmap)}"))
     share, teachers = found["share"], one.run.recipe.teachers
     if share is None:
         reason = "one teacher" if len(teachers) == 1 else "a sum of both teachers"
-        return '<div class="rkd-row rkd-five">' + "".join(panels) + f'<p>Variant {one.run.recipe.variant} has {reason}: there is no iAFF weight.</p></div>'
+        sentence = f"<p>Variant {one.run.recipe.variant} has {reason}: there is no iAFF weight.</p>"
+        return f'<div class="rkd-row rkd-five">{"".join(panels)}{sentence}</div>'
     reach = max(0.01, float(abs(share - 0.5).max()))
     ends = (0.5 - reach, 0.5 + reach)
-    panels.append(figure_html(data_uri(paint(share, ends, "PRGn")), f"Share of {teachers[0]} in the iAFF weight, {share.mean():.1%} on average",
-                              f"{teachers[0]} {share.mean():.1%}, {teachers[1]} {1 - share.mean():.1%}<br>share of the first: {scale_html(ends, 'PRGn')}"))
+    words = f"Share of {teachers[0]} in the iAFF weight, {share.mean():.1%} on average"
+    panels.append(figure_html(data_uri(paint(share, ends, "PRGn")), words,
+                              f"{teachers[0]}: {share.mean():.1%} share<br>{scale_html(ends, 'PRGn')}"))
     return '<div class="rkd-row rkd-five">' + "".join(panels) + "</div>"
 
 # %% ../nbs/16_explorer.ipynb #cell-061
@@ -613,41 +641,91 @@ def own_html(
     cmap: str,
 ) -> str:
     "An uploaded image, its map and its verdict."
-    heat, photo, lines = data_uri(paint(values, one.limits, cmap)), data_uri(Image.fromarray(image)), outline_html(len(values), outline(values, one.threshold))
+    heat, photo = data_uri(paint(values, one.limits, cmap)), data_uri(Image.fromarray(image))
+    lines = outline_html(len(values), outline(values, one.threshold))
     words, called = describe_map(values, one.threshold), "defective" if values.max() >= one.threshold else "normal"
-    return ('<div class="rkd-row">' + figure_html(photo, f"Your image {name}", "input") + figure_html(heat, f"Heatmap: {words}", "heatmap", "", lines)
-            + figure_html("", "", "overlay", "", f'<img class="rkd-grey" src="{photo}" alt=""><img class="rkd-heat" src="{heat}" alt="Overlay: {words}">{lines}')
-            + f'<p class="rkd-wide"><b>{html.escape(name)}</b><br>score <b data-own="score">{values.max():.4g}</b>, threshold {one.threshold:.4g}: called <b>{called}</b>.<br>'
+    over = f'<img class="rkd-grey" src="{photo}" alt=""><img class="rkd-heat" src="{heat}" alt="Overlay: {words}">{lines}'
+    panels = [(photo, f"Your image {name}", "input"), (heat, f"Heatmap: {words}", "heatmap", "", lines), ("", "", "overlay", "", over)]
+    return ('<div class="rkd-row">' + "".join(figure_html(*panel) for panel in panels)
+            + f'<p class="rkd-wide"><b>{html.escape(name)}</b><br>'
+            f'score <b data-own="score">{values.max():.4g}</b>, threshold {one.threshold:.4g}: called <b>{called}</b>.<br>'
             f'{size[0]} x {size[1]} pixels, seen by the model as {one.size} x {one.size}.</p></div>')
 
 # %% ../nbs/16_explorer.ipynb #cell-064
 CSS = """
-.rkd-explorer {container-type: inline-size; color: var(--jp-ui-font-color1, #222); font-size: 13px; overflow: visible; width: 100%; outline: none}
+.rkd-explorer {container-type: inline-size; color: var(--jp-ui-font-color1, #222); font-size: 13px; overflow: visible; width: 100%;
+ outline: none}
 .rkd-explorer .widget-html-content, .rkd-explorer .jupyter-widget-html-content {line-height: 1.35; width: 100%}
 .rkd-explorer .widget-html, .rkd-explorer .widget-box {margin: 0; overflow: visible; min-width: 0}
-.rkd-page.widget-box {display: grid; gap: 6px 18px; grid-template: "head head" auto "status status" 20px "side stack" auto "side reading" 20px "side tabs" 1fr / 264px minmax(0, 1fr); max-width: 1640px}
-.rkd-headline {grid-area: head; flex-wrap: wrap; align-items: center; gap: 2px 14px} .rkd-headline h1 {font-size: 18px; margin: 0; font-weight: 600}
-.rkd-status {grid-area: status} .rkd-status b {font-weight: 500} .rkd-side {grid-area: side; gap: 1px} .rkd-reading {grid-area: reading; color: var(--jp-ui-font-color2, #555)}
-.rkd-stack.widget-box {grid-area: stack; display: grid} .rkd-stack > * {grid-area: 1 / 1; height: auto} .rkd-above {pointer-events: none; z-index: 1}
-.rkd-tabs {grid-area: tabs; min-width: 0} .rkd-tabs .widget-tab-contents {padding: 8px 4px; min-height: 236px; overflow: hidden}
-.rkd-row {display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 10px} .rkd-five {grid-template-columns: repeat(5, minmax(0, 1fr))}
+.rkd-page.widget-box {display: grid; gap: 6px 18px;
+ grid-template: "head head" auto "status status" 20px "side stack" auto "side reading" 20px "side tabs" 1fr / 264px minmax(0, 1fr);
+ width: 100%; max-width: 1640px}
+.rkd-explorer {--jp-widgets-horizontal-tab-width: 168px}
+.rkd-headline {grid-area: head; flex-wrap: wrap; align-items: center; gap: 2px 14px}
+.rkd-headline h1 {font-size: 18px; margin: 0; font-weight: 600}
+.rkd-status {grid-area: status} .rkd-status b {font-weight: 500} .rkd-side {grid-area: side; gap: 1px}
+.rkd-reading {grid-area: reading; color: var(--jp-ui-font-color2, #555)}
+.rkd-stack.widget-box {grid-area: stack; display: grid} .rkd-stack > * {grid-area: 1 / 1; height: auto}
+.rkd-above {pointer-events: none; z-index: 1}
+.rkd-tabs {grid-area: tabs; min-width: 0} .rkd-tabs .widget-tab-contents {padding: 8px 4px; min-height: 272px; overflow: hidden}
+.rkd-tabs figcaption {font-size: 12px} .rkd-tabs .rkd-scale {width: 40px}
+.rkd-tabs .jupyter-button {align-self: flex-start; margin: 0 0 6px} .rkd-upload {font-size: 0}
+.rkd-upload::after {content: "Score an image of your own"; font-size: 13px}
+.rkd-row {display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 10px}
+.rkd-five {grid-template-columns: repeat(5, minmax(0, 1fr))}
 .rkd-tabs .rkd-row {grid-template-columns: repeat(5, minmax(0, 190px))} .rkd-wide {grid-column: span 2}
-.rkd-row figure {margin: 0; min-width: 0} .rkd-row figcaption {white-space: nowrap; overflow: hidden; text-overflow: ellipsis; min-height: 1.35em}
-.rkd-box {position: relative; aspect-ratio: 1; background: #9a9a9a; overflow: hidden} .rkd-above .rkd-box {background: none} .rkd-map {cursor: crosshair}
+.rkd-row figure {margin: 0; min-width: 0} .rkd-row figcaption {white-space: nowrap; overflow: hidden; text-overflow: ellipsis;
+ min-height: 1.35em}
+.rkd-box {position: relative; aspect-ratio: 1; background: #9a9a9a; overflow: hidden} .rkd-above .rkd-box {background: none}
+.rkd-map {cursor: crosshair}
 .rkd-box > * {position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; max-width: none} .rkd-grey {filter: grayscale(1)}
 .rkd-scale {display: inline-block; width: 54px; height: 9px; vertical-align: baseline}
-.rkd-charts > * > * {display: contents} .rkd-charts .widget-html-content {display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)) 170px; gap: 10px}
-.rkd-chart {width: 100%; max-height: 236px; display: block} .rkd-chart text {font: 10px sans-serif; fill: currentColor} .rkd-chart .rkd-title {font-weight: 600; font-size: 11px}
-.rkd-explorer table {border-collapse: collapse; width: 100%; font-size: 12px} .rkd-explorer caption {text-align: left; color: var(--jp-ui-font-color2, #555)}
-.rkd-explorer th {text-align: left; font-weight: 500} .rkd-explorer td, .rkd-explorer th {padding: 2px 4px; border-bottom: 1px solid var(--jp-border-color2, #ddd)}
-.rkd-kinds {max-height: 232px; overflow-y: auto} .rkd-wrong {color: #A33B00; font-weight: 600} .rkd-verdict {border-left: 4px solid #0072B2; padding: 2px 8px; height: 38px; overflow: hidden}
-.rkd-verdict.rkd-wrong {border-color: #A33B00} .rkd-verdict span {font-weight: 400; color: var(--jp-ui-font-color1, #222)} .rkd-name {white-space: nowrap; font-size: 12px}
-[data-jp-theme-light=false] .rkd-wrong {color: #FFB27A} .rkd-side .widget-inline-hbox, .rkd-side .widget-text {width: 100%; margin: 0} .rkd-side .widget-label {width: 66px}
-.rkd-side .widget-readout {min-width: 52px; width: 52px} .rkd-side button {flex: 1; margin: 1px} .rkd-headline .widget-dropdown {margin: 0} .rkd-headline .widget-label {width: auto}
-.rkd-pointer.widget-text {position: absolute; width: 1px; height: 1px; overflow: hidden; opacity: 0; pointer-events: none; margin: 0}
+.rkd-charts > * > * {display: contents} .rkd-charts .widget-html-content {display: grid;
+ grid-template-columns: repeat(3, minmax(0, 1fr)) 196px; gap: 10px}
+.rkd-chart {width: 100%; max-height: 236px; display: block} .rkd-chart text {font: 10px sans-serif; fill: currentColor}
+.rkd-chart .rkd-title text {font-weight: 600; font-size: 11px}
+.rkd-explorer table {border-collapse: collapse; width: 100%; font-size: 12px}
+.rkd-explorer caption {text-align: left; color: var(--jp-ui-font-color2, #555)}
+.rkd-explorer th {text-align: left; font-weight: 500} .rkd-explorer td, .rkd-explorer th {padding: 2px 4px;
+ border-bottom: 1px solid var(--jp-border-color2, #ddd)}
+.rkd-kinds td {white-space: nowrap} .rkd-kinds {max-height: 232px; overflow-y: auto} .rkd-wrong {color: #A33B00; font-weight: 600}
+.rkd-verdict {border-left: 4px solid #0072B2; padding: 2px 8px; height: 38px; overflow: hidden}
+.rkd-verdict.rkd-wrong {border-color: #A33B00} .rkd-verdict span {font-weight: 400; color: var(--jp-ui-font-color1, #222)}
+.rkd-name {white-space: nowrap; font-size: 12px}
+[data-jp-theme-light=false] .rkd-wrong {color: #FFB27A} .rkd-side .widget-inline-hbox, .rkd-side .widget-text {width: 100%; margin: 0}
+.rkd-side .widget-label {width: 66px}
+.rkd-side .widget-readout {min-width: 52px; width: 52px} .rkd-side button {flex: 1; margin: 1px}
+.rkd-headline .widget-dropdown {margin: 0} .rkd-headline .widget-label {width: auto}
+.rkd-hidden.widget-box {position: absolute; width: 1px; height: 1px; overflow: hidden; opacity: 0; pointer-events: none}
 .rkd-explorer :focus-visible {outline: 2px solid #56B4E9; outline-offset: 1px}
-@container (max-width: 860px) {.rkd-page.widget-box {grid-template: "head" auto "status" 20px "side" auto "stack" auto "reading" 20px "tabs" auto / minmax(0, 1fr)}
- .rkd-charts .widget-html-content {grid-template-columns: repeat(2, minmax(0, 1fr))} .rkd-tabs .rkd-row {grid-template-columns: repeat(3, minmax(0, 1fr))}}
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+
+0px) {.rkd-page.widget-box {grid-template: "head" auto "status" 20px "side" auto "stack" auto "reading" 20px "tabs" auto / minmax(0, 1fr)}
+ .rkd-charts .widget-html-content {grid-template-columns: repeat(2, minmax(0, 1fr))}
+.rkd-tabs .rkd-row {grid-template-columns: repeat(3, minmax(0, 1fr))}}
 """
 
 # %% ../nbs/16_explorer.ipynb #cell-066
@@ -666,9 +744,13 @@ SCRIPT = """
     const field = root.querySelector('.rkd-pointer input');
     field.tabIndex = -1; field.setAttribute('aria-hidden', 'true');
     root.querySelector('.rkd-status').setAttribute('role', 'status');
-    const tell = what => { field.value = JSON.stringify({...what, at: Date.now()}); field.dispatchEvent(new Event('input', {bubbles: true})); };
+    const tell = what => {
+      field.value = JSON.stringify({...what, at: Date.now()});
+      field.dispatchEvent(new Event('input', {bubbles: true}));
+    };
     function label() {
-      for (const [css, name] of Object.entries(names)) root.querySelectorAll(`.${css} [role=slider], .${css} .noUi-handle`).forEach(e => e.setAttribute('aria-label', name));
+      for (const [css, name] of Object.entries(names))
+        root.querySelectorAll(`.${css} [role=slider]`).forEach(e => e.setAttribute('aria-label', name));
       if (tries++ < 320 && root.querySelectorAll('[role=slider][aria-label]').length < 3) setTimeout(label, 200);
     }
     label();
@@ -715,7 +797,7 @@ SCRIPT = """
 def script_html() -> str:
     "The script, in an image that loads at once: a widget's HTML runs no <script>."
     source = html.escape(SCRIPT.replace("MOST_BYTES", str(MOST_BYTES)))
-    return f'<img src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs=" alt="" style="position:absolute;width:1px;height:1px" onload="{source}">'
+    return f'<img src="data:image/gif;base64,R0lGODlhAQABAAAAACwAAAAAAQABAAACAkQBADs=" alt="" style="display:none" onload="{source}">'
 
 # %% ../nbs/16_explorer.ipynb #cell-068
 def find_runs(
@@ -733,20 +815,23 @@ def make_controls() -> dict:  # name -> widget
     "The widgets that one touches."
     def slider(kind, css, **options):
         return kind(**options).add_class(css)
+    def button(css, text, tooltip, **options):
+        return widgets.Button(description=text, tooltip=tooltip, **options).add_class(css)
     made = {
-        "category": widgets.Dropdown(description="category"), "run": widgets.Dropdown(description="run"), "other": widgets.Dropdown(description="compare with"),
+        "category": widgets.Dropdown(description="category"), "run": widgets.Dropdown(description="run"),
+        "other": widgets.Dropdown(description="compare with"),
         "kind": widgets.Dropdown(description="show"), "order": widgets.Dropdown(description="sort by", options=ORDERS),
-        "previous": widgets.Button(description="◀ previous", tooltip="Previous image (left arrow or K)").add_class("rkd-previous"),
-        "next": widgets.Button(description="next ▶", tooltip="Next image (right arrow or J)").add_class("rkd-next"),
+        "previous": button("rkd-previous", "◀ previous", "Previous image (left arrow or K)"),
+        "next": button("rkd-next", "next ▶", "Next image (right arrow or J)"),
         "position": slider(widgets.IntSlider, "rkd-position", description="image", min=1, max=1),
         "threshold": slider(widgets.FloatSlider, "rkd-threshold", description="threshold", readout_format=".4g"),
-        "alarms": widgets.Button(description="no false alarm", tooltip="The lowest threshold that rejects no normal test image").add_class("rkd-alarms"),
-        "misses": widgets.Button(description="no miss", tooltip="The highest threshold that misses no defective test image").add_class("rkd-misses"),
-        "opacity": slider(widgets.FloatSlider, "rkd-opacity", description="opacity", min=0, max=1, step=0.05, value=0.55, readout_format=".2f"),
+        "alarms": button("rkd-alarms", "no false alarm", "The lowest threshold that rejects no normal test image"),
+        "misses": button("rkd-misses", "no miss", "The highest threshold that misses no defective test image"),
+        "opacity": slider(widgets.FloatSlider, "rkd-opacity", description="opacity", max=1, step=0.05, value=0.55, readout_format=".2f"),
         "cmap": widgets.Dropdown(description="colours", options=CMAPS),
         "data_root": widgets.Text(description="images in", placeholder="folder that holds the category's", continuous_update=False),
-        "inside": widgets.Button(description="Show scales and shares of this image", layout={"width": "auto"}).add_class("rkd-inside"),
-        "upload": widgets.FileUpload(description="Score an image of your own", accept="image/*", icon="", layout={"width": "auto"}).add_class("rkd-upload"),
+        "inside": button("rkd-inside", "Show scales and shares of this image", "Runs the model", layout={"width": "auto"}),
+        "upload": widgets.FileUpload(accept="image/*", icon="", layout={"width": "auto"}, tooltip="Choose a file").add_class("rkd-upload"),
         "pointer": widgets.Text().add_class("rkd-pointer"),
     }
     for name in ("category", "run", "other", "kind", "order", "cmap", "data_root"):
@@ -761,12 +846,16 @@ def make_page(
     "All widgets in their places."
     def box(css, *children, kind=widgets.Box):
         return kind(list(children)).add_class(css)
-    side = [widgets.HBox([controls["previous"], controls["next"]]), controls["position"], controls["kind"], controls["order"], shown["verdict"], controls["threshold"],
-            widgets.HBox([controls["alarms"], controls["misses"]]), shown["counts"], controls["opacity"], controls["cmap"], controls["data_root"]]
-    tabs = widgets.Tab([shown["charts"], widgets.VBox([controls["inside"], shown["inside"]]), shown["other"], widgets.VBox([controls["upload"], shown["own"]])],
-                       titles=("Curves", "Scales and teachers", "Second run", "Your own image")).add_class("rkd-tabs")
-    head = box("rkd-headline", widgets.HTML("<h1>Explorer</h1>"), controls["category"], controls["run"], controls["other"], controls["pointer"], shown["style"], shown["script"])
-    page = box("rkd-page", head, shown["status"], box("rkd-side", *side, kind=widgets.VBox), box("rkd-stack", shown["panels"], shown["outlines"]), shown["reading"], tabs)
+    def row(*names):
+        return widgets.HBox([controls[name] for name in names])
+    side = [row("previous", "next"), *(controls[name] for name in ("position", "kind", "order")), shown["verdict"], controls["threshold"],
+            row("alarms", "misses"), shown["counts"], *(controls[name] for name in ("opacity", "cmap", "data_root"))]
+    tabs = {"Curves": shown["charts"], "Scales and teachers": widgets.VBox([controls["inside"], shown["inside"]]),
+            "Second run": shown["other"], "Your own image": widgets.VBox([controls["upload"], shown["own"]])}
+    head = box("rkd-headline", widgets.HTML("<h1>Explorer</h1>"), *(controls[name] for name in ("category", "run", "other")))
+    page = box("rkd-page", head, box("rkd-hidden", controls["pointer"], shown["style"], shown["script"]), shown["status"],
+               box("rkd-side", *side, kind=widgets.VBox), box("rkd-stack", shown["panels"], shown["outlines"]), shown["reading"],
+               widgets.Tab(list(tabs.values()), titles=tuple(tabs)).add_class("rkd-tabs"))
     return box("rkd-explorer", page)
 
 # %% ../nbs/16_explorer.ipynb #cell-074
@@ -799,11 +888,13 @@ class Page:
 
     def guarded(self,
         action,  # takes nothing
+        fresh: bool,  # whether it takes an earlier sentence away
     ):  # a callback
         "An action whose failure is a sentence on the page."
         def react(_=None):
             if not self.busy:
-                self.say()
+                if fresh:
+                    self.say()
                 try:
                     action()
                 except InputError as error:
@@ -817,11 +908,11 @@ class Page:
     ) -> None:
         "What happens when a control is touched."
         for name, action in actions.items():
-            control = self.controls[name]
+            control, react = self.controls[name], self.guarded(action, name not in ("threshold", "opacity", "pointer"))
             if isinstance(control, widgets.Button):
-                control.on_click(self.guarded(action))
+                control.on_click(react)
             else:
-                control.observe(self.guarded(action), "value")
+                control.observe(react, "value")
 
 # %% ../nbs/16_explorer.ipynb #cell-077
 class Drawn(Page):
@@ -837,7 +928,7 @@ class Drawn(Page):
         "The current image, or None with a sentence where it cannot be had."
         path = self.one.path
         if path is None:
-            self.say(f"Images were not found: type the folder that holds {self.one.category!r} into the field 'images in'. Maps are shown over grey.")
+            self.say(f"Images were not found: type the folder that holds {self.one.category!r} into 'images in'. Maps lie on grey so far.")
             return None
         try:
             return small_image(path, self.one.size)
@@ -916,6 +1007,12 @@ class Steered(Drawn):
             self.controls["position"].value = self.one.position + 1
         self.draw_threshold()
 
+    def slide(self) -> None:
+        "Take up the slider's threshold, unless it is only the present one, rounded to the slider's steps by the browser."
+        slider = self.controls["threshold"]
+        if abs(slider.value - self.one.threshold) > slider.step / 2:
+            self.move(slider.value)
+
     def find_images(self) -> None:
         "Take up another folder of images."
         self.one.data_root = self.controls["data_root"].value.strip() or None
@@ -934,7 +1031,8 @@ class Asked(Steered):
         "Read the map where the pointer is, or say that a file was too large to send. The script writes both."
         told = json.loads(self.controls["pointer"].value or "{}")
         if "large" in told:
-            self.say(f"{told['large']} has {told['size'] / 2**20:.0f} MB, more than the {told['most'] / 2**20:.0f} that are taken here: save it smaller.")
+            size, most = (round(told[name] / 2**20) for name in ("size", "most"))
+            self.say(f"{told['large']} has {size} MB, more than the {most} that are taken here: save it smaller.")
         elif "x" in told:
             column, row, value = self.one.read(told["x"], told["y"])
             side = "reaches" if value >= self.one.threshold else "lies below"
@@ -971,11 +1069,11 @@ class Explorer(Asked):
             if all(Path(path).absolute() != known.absolute() for known in self.known[self.place(path)]):
                 self.known[self.place(path)].append(Path(path))
         self.controls["data_root"].value = str(data_root or "")
-        controls, one = self.controls, self.one
-        self.on(category=self.choose_category, run=self.choose_run, other=self.choose_other, kind=self.resort, order=self.resort, position=self.goto,
-                previous=lambda: self.step(-1), next=lambda: self.step(1), threshold=lambda: self.move(controls["threshold"].value),
-                alarms=lambda: self.move(free_of_alarms(self.one.scores)), misses=lambda: self.move(free_of_misses(self.one.scores)),
-                opacity=self.draw_style, cmap=self.draw_image, data_root=self.find_images, inside=self.show_inside, upload=self.score, pointer=self.point)
+        self.on(category=self.choose_category, run=self.choose_run, other=self.choose_other, data_root=self.find_images,
+                kind=self.resort, order=self.resort, position=self.goto, previous=lambda: self.step(-1), next=lambda: self.step(1),
+                threshold=self.slide, alarms=lambda: self.move(free_of_alarms(self.one.scores)),
+                misses=lambda: self.move(free_of_misses(self.one.scores)), opacity=self.draw_style, cmap=self.draw_image,
+                inside=self.show_inside, upload=self.score, pointer=self.point)
         self.draw_style()
         self.fit_runs()
         self.fit_controls()
@@ -995,7 +1093,8 @@ class Explorer(Asked):
         self.other = self.other if shown else None
         with self.quietly():
             controls["category"].options, controls["category"].value = list(self.known), self.place(here)
-            controls["run"].options, controls["run"].value = [(path.name, path) for path in paths], next(path for path in paths if path not in rest)
+            controls["run"].options = [(path.name, path) for path in paths]
+            controls["run"].value = next(path for path in paths if path not in rest)
             controls["other"].options, controls["other"].value = [("no other run", None), *((path.name, path) for path in rest)], shown
 
     def fit_controls(self) -> None:
@@ -1003,7 +1102,8 @@ class Explorer(Asked):
         controls, scores = self.controls, self.one.scores["score"]
         margin = 0.02 * max(float(scores.max() - scores.min()), 1e-6)
         with self.quietly():
-            controls["kind"].options, controls["kind"].value, controls["order"].value = ["all", *kind_order(self.one.scores)], "all", "error"
+            controls["kind"].options = ["all", *kind_order(self.one.scores)]
+            controls["kind"].value, controls["order"].value = "all", "error"
             with controls["threshold"].hold_trait_notifications():
                 controls["threshold"].min, controls["threshold"].max = float(scores.min()) - margin, float(scores.max()) + margin
                 controls["threshold"].step, controls["threshold"].value = margin / 10, self.one.threshold
@@ -1087,17 +1187,24 @@ def card_html(
     name = verdict(row.label, row.score, one.threshold)
     lines = outline_html(one.size, outline(values, one.threshold), "" if one.mask is None else outline(one.mask, 0.5))
     pictures = f"--h:url({jpeg(paint(values, one.limits), side)})" + (f";--p:url({jpeg(photo, side)})" if photo else "")
-    return (f'<article class="{"wrong" if name in ("missed", "false alarm") else ""}" style="{pictures}"><div class="photo" role="img" aria-label="Input {html.escape(row.image)}"></div>'
-            f'<div class="over" role="img" aria-label="Overlay: {describe_map(values, one.threshold)}"><i class="photo"></i><i class="heat"></i>{lines}</div>'
+    css, over = "wrong" if name in ("missed", "false alarm") else "", f"Overlay: {describe_map(values, one.threshold)}"
+    return (f'<article class="{css}" style="{pictures}"><div class="photo" role="img" aria-label="Input {html.escape(row.image)}"></div>'
+            f'<div class="over" role="img" aria-label="{over}"><i class="photo"></i><i class="heat"></i>{lines}</div>'
             f'<p><b>{name}</b> {row.score:.4g}<br>{html.escape(row.image)}</p></article>')
 
 # %% ../nbs/16_explorer.ipynb #cell-097
-SHEET = """body {font: 14px sans-serif; margin: 24px; color: #222} h1 {font-size: 20px; margin: 0} .top {display: flex; flex-wrap: wrap; gap: 24px; align-items: start}
-table {border-collapse: collapse} td, th {padding: 2px 8px; border-bottom: 1px solid #ddd; text-align: left} caption {text-align: left} .rkd-chart {width: 360px} .rkd-chart text {font: 10px sans-serif}
-main {display: grid; grid-template-columns: repeat(auto-fill, minmax(270px, 1fr)); gap: 12px} article {display: grid; grid-template-columns: 128px 128px; gap: 2px; font-size: 12px; overflow-wrap: anywhere}
-article p {grid-column: span 2; margin: 2px 0} .wrong b, .rkd-wrong {color: #A33B00} .photo, .over {background: #9a9a9a var(--p) center / cover; height: 128px; display: block} .over {position: relative; background: none}
-.over > * {position: absolute; inset: 0; width: 100%; height: 100%} i.photo {filter: grayscale(1)} .heat {background: var(--h) center / cover; opacity: .55}
-.line {grid-column: 1 / -1; border-top: 3px dashed #222; padding-top: 4px; font-weight: bold} @media print {article {break-inside: avoid}}"""
+SHEET = """body {font: 14px sans-serif; margin: 24px; color: #222} h1 {font-size: 20px; margin: 0}
+.top {display: flex; flex-wrap: wrap; gap: 24px; align-items: start}
+table {border-collapse: collapse} td, th {padding: 2px 8px; border-bottom: 1px solid #ddd; text-align: left} caption {text-align: left}
+.rkd-chart {width: 360px} .rkd-chart text {font: 10px sans-serif}
+main {display: grid; grid-template-columns: repeat(auto-fill, minmax(270px, 1fr)); gap: 12px}
+article {display: grid; grid-template-columns: 128px 128px; gap: 2px; font-size: 12px; overflow-wrap: anywhere}
+article p {grid-column: span 2; margin: 2px 0} .wrong b, .rkd-wrong {color: #A33B00}
+.photo, .over {background: #9a9a9a var(--p) center / cover; height: 128px; display: block} .over {position: relative; background: none}
+.over > * {position: absolute; inset: 0; width: 100%; height: 100%} i.photo {filter: grayscale(1)}
+.heat {background: var(--h) center / cover; opacity: .55}
+.line {grid-column: 1 / -1; border-top: 3px dashed #222; padding-top: 4px; font-weight: bold}
+@media print {article {break-inside: avoid}}"""
 
 def contact_sheet(
     folder: Path,  # of a run
@@ -1116,10 +1223,13 @@ def contact_sheet(
         cards.append(card_html(one, side))
     charts, title = Charts(one), html.escape(f"{one.category}: {one.run.folder.name}")
     share = (threshold - charts.ends[0]) / (charts.ends[1] - charts.ends[0])
-    return (f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title><style>{SHEET}</style></head><body><div class="top"><div><h1>{title}</h1>'
-            f'<p>{len(one.scores)} test images, highest score first. The threshold is the lowest that rejects no normal image of this test set.<br>Dashed: prediction; white: true defect.</p></div>'
-            + chart_html("Histogram of scores", charts.histogram, line_svg(share)) + counts_html(count_verdicts(one.scores, threshold))
-            + kinds_html(one.scores, threshold) + f'</div><main>{"".join(cards)}{line if above else ""}</main></body></html>\n')
+    told = (f"{len(one.scores)} test images, highest score first. The threshold is the lowest that rejects no normal image of this test "
+            "set.<br>Dashed: prediction; white: true defect.")
+    top = (f"<div><h1>{title}</h1><p>{told}</p></div>" + chart_html("Histogram of scores", charts.histogram, line_svg(share))
+           + counts_html(count_verdicts(one.scores, threshold)) + kinds_html(one.scores, threshold))
+    head = f'<meta charset="utf-8"><title>{title}</title><style>{SHEET}</style>'
+    main = f'<main>{"".join(cards)}{line if above else ""}</main>'
+    return f'<!DOCTYPE html><html lang="en"><head>{head}</head><body><div class="top">{top}</div>{main}</body></html>\n'
 
 # %% ../nbs/16_explorer.ipynb #cell-100
 TEMPLATE = """{%- extends 'voila/templates/lab/index.html.j2' -%}
@@ -1127,7 +1237,8 @@ TEMPLATE = """{%- extends 'voila/templates/lab/index.html.j2' -%}
 {%- block notebook_css -%}
 {{ resources.include_js("static/voila-style.js") }}
 {{ spinner.css() }}
-<style>.jp-mod-noOutputs.jp-mod-noInput {display: none} body.jp-Notebook {overflow: auto; padding: 8px 14px} .jp-Cell, .jp-OutputArea-child, .jp-OutputArea-output {padding: 0 !important; margin: 0 !important; overflow: visible !important}
+<style>.jp-mod-noOutputs.jp-mod-noInput {display: none} body.jp-Notebook {overflow: auto; padding: 8px 14px}
+.jp-Cell, .jp-OutputArea-child, .jp-OutputArea-output {padding: 0 !important; margin: 0 !important; overflow: visible !important}
 .jp-OutputPrompt, .jp-InputPrompt {display: none !important}</style>
 {{ super.super() }}
 {%- endblock notebook_css -%}
@@ -1191,17 +1302,22 @@ def serve(
     "Serve the explorer on 127.0.0.1 until interrupted, and print its address. Raises `InputError` where voila or the port cannot be had."
     try:
         import tornado.ioloop
+        from traitlets.config import Config
         from voila.app import Voila
     except ImportError:
-        raise InputError("The explorer is served by voila, which is not installed here: pip install voila, or open nbs/explore.ipynb in JupyterLab.") from None
+        raise InputError("The explorer is served by voila, which is not installed: pip install voila, or use nbs/explore.ipynb.") from None
     port, token = choose_port(port), secrets.token_hex(16)
     address = f"http://127.0.0.1:{port}/?token={token}"
     with tempfile.TemporaryDirectory() as folder:
         notebook = write_served(Path(folder), parameters)
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("JUPYTER_PATH")]))
+        extensions = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
+        settings = {"VoilaConfiguration": {"template": "rkd", "preheat_kernel": True, "extension_allowlist": extensions,
+                                           "file_allowlist": []},  # no file but the page is given out
+                    "KernelManager": {"transport": "ipc" if os.name == "posix" else "tcp"}}
         server = Voila(ip="127.0.0.1", port=port, port_retries=0, open_browser=False, token=token, root_dir=folder, log_level=40,
-                       tornado_settings={"websocket_max_message_size": MOST_BYTES + 2**23})
-        server.initialize([str(notebook), "--template=rkd", "--preheat_kernel=True", "--VoilaConfiguration.file_allowlist=[]"])
+                       tornado_settings={"websocket_max_message_size": MOST_BYTES + 2**23}, config=Config(settings))
+        server.initialize([str(notebook)])
         def ready():
             print(f"The explorer is at {address}\nCtrl-C stops it.", flush=True)
             if browser:

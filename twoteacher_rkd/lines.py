@@ -423,11 +423,11 @@ def grass(n: int, part: str, rng: np.random.Generator, defect: Defect | None, la
     "A lawn with blades in every direction."
     surface = texture_surface("grass", n, part, rng)
     return damage(surface, defect, {
-        "scorched": partial(stain, tone=(1.4, 0.6, 0.35)),
-        "string": partial(thread, tone=(0.48, 0.36, 0.15)),
+        "scorched": partial(stain, tone=(1.6, 0.55, 0.3)),
+        "string": partial(thread, tone=(0.75, 0.30, 0.06)),
         "bare": partial(bare, tone=(0.13, 0.085, 0.055)),
         "coarse": partial(moved, scale=2.2, turn=0),
-        "litter": partial(leaf, tone=(0.27, 0.26, 0.10)),
+        "litter": partial(leaf, tone=(0.30, 0.20, 0.09)),
     })
 
 def gravel(n: int, part: str, rng: np.random.Generator, defect: Defect | None, lamp: np.ndarray) -> Surface:

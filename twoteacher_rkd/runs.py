@@ -259,10 +259,10 @@ def paper_values(
     "What the paper reports for its method on a category (Tables 1 to 4)."
     if dataset == "btad" and category in BTAD_CATEGORIES:
         row = paper_table("table4").iloc[BTAD_CATEGORIES.index(category)]
-        return {"image_auroc": row.Ours_image, "pixel_auroc": row.Ours_pixel}
+        return {"image_auroc": float(row.Ours_image), "pixel_auroc": float(row.Ours_pixel)}
     if dataset == "mvtec" and category in MVTEC_COUNTS:
         tables = {"image_auroc": "table1", "pixel_auroc": "table2", "aupro": "table3"}
-        return {key: paper_table(name).set_index("category").Ours[category] / 100 for key, name in tables.items()}
+        return {key: round(float(paper_table(name).set_index("category").Ours[category]) / 100, 4) for key, name in tables.items()}
     return {}
 
 # %% ../nbs/13_runs.ipynb #cell-040

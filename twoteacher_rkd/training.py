@@ -36,8 +36,7 @@ def last_minimum(
 ) -> int:  # epochs to train so that the last one has the schedule's smallest rate; at most `recipe.epochs`
     "Where the learning rate was lowest for the last time (D9)."
     rates = [learning_rate(recipe, epoch) for epoch in range(recipe.epochs)]
-    valleys = [e for e in range(1, len(rates)) if rates[e] < rates[e - 1] and (e + 1 == len(rates) or rates[e] < rates[e + 1])]
-    return valleys[-1] + 1 if valleys else recipe.epochs
+    return max(epoch for epoch, rate in enumerate(rates) if math.isclose(rate, min(rates), abs_tol=1e-12)) + 1
 
 # %% ../nbs/11_training.ipynb #cell-013
 def batches(

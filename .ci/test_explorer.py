@@ -1,0 +1,315 @@
+"""The explorer in a real browser: served by `rkd explore` on a small run over an embedded line, stepped, moved, fed and photographed.
+
+usage: python .ci/test_explorer.py        (needs /usr/bin/chromium: see .ci/browser)
+Writes figures/explorer-*.png. Leaves with 0, or with 1 and a sentence.
+"""
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+from twoteacher_rkd.data import find_category
+from twoteacher_rkd.lines import make_lines
+from twoteacher_rkd.recipe import make_recipe
+from twoteacher_rkd.runs import run
+
+FIGURES = Path(__file__).resolve().parents[1] / "figures"
+CHROMIUM = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
+            "--disable-sync", "--no-first-run"]
+SIZES = {"laptop": (1366, 768), "desktop": (1920, 1080)}
+PATIENCE = 180_000  # milliseconds; a busy machine may take long to start a kernel
+
+
+class Failed(Exception):
+    "What was expected of the explorer, and what it did."
+
+
+def expect(condition, sentence):
+    if not condition:
+        raise Failed(sentence)
+
+
+def rkd(*words, status=0):
+    "Run the command and return its output; anything but the expected status is a failure."
+    command = [str(Path(sys.executable).with_name("rkd")), *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+    said = (done.stdout + done.stderr).strip()
+    expect(done.returncode == status, f"rkd {words[0]} left with {done.returncode}, not {status}: {said[-500:]}")
+    return said
+
+
+class Server:
+    "`rkd explore` in a process of its own, stopped whatever happens."
+
+    def __init__(self, *words):
+        self.words = [str(Path(sys.executable).with_name("rkd")), "explore", *map(str, words), "--no-browser"]
+
+    def __enter__(self):
+        self.log = tempfile.TemporaryFile("w+")
+        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": ""}
+        self.process = subprocess.Popen(self.words, stdout=self.log, stderr=subprocess.STDOUT, env=environment, start_new_session=True)
+        started = time.monotonic()
+        while time.monotonic() - started < PATIENCE / 1000 and self.process.poll() is None:
+            found = re.search(r"http://127\.0\.0\.1:(\d+)/\?token=\w+", self.output())
+            if found:
+                self.address, self.port = found[0], int(found[1])
+                return self
+            time.sleep(0.2)
+        self.__exit__()
+        raise Failed(f"rkd explore printed no address: {self.output()[-500:]}")
+
+    def __exit__(self, *_):
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            try:
+                self.process.wait(20)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+    def output(self):
+        self.log.seek(0)
+        return self.log.read()
+
+
+def prepare(place):
+    "A line, two runs on it, and files to drop in."
+    category_folder = make_lines(place / "lines", ["washer"])[0]
+    washer = find_category(place / "lines", category_folder.name)
+    runs = [run(make_recipe("quick", variant=variant, epochs=1), washer, place / "runs", "cpu") for variant in ("full", "rd4ad")]
+    (place / "notes.png").write_text("this is no image")
+    frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
+    frames[0].save(place / "moving.png", save_all=True, append_images=frames[1:])
+    (place / "huge.png").write_bytes(bytes(51 * 2**20))
+    return runs
+
+
+class Hand:
+    "A page and what a person does with it."
+
+    def __init__(self, browser, address):
+        self.page, self.errors = browser.new_page(viewport={"width": 1366, "height": 768}), []
+        self.page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        self.page.on("pageerror", lambda error: self.errors.append(str(error)))
+        self.page.on("request", lambda request: self.errors.append(f"a request to {request.url}")
+                     if not request.url.startswith(("http://127.0.0.1:", "data:", "blob:")) else None)
+        self.page.goto(address, timeout=PATIENCE)
+        self.page.wait_for_selector(".rkd-explorer[data-ready]", timeout=PATIENCE)
+        self.page.wait_for_selector(".rkd-row img", timeout=PATIENCE)
+
+    def counts(self):
+        cells = self.page.locator(".rkd-side [data-count]")
+        return {cells.nth(i).get_attribute("data-count"): int(cells.nth(i).inner_text()) for i in range(cells.count())}
+
+    def name(self):
+        return self.page.locator(".rkd-side .rkd-name").inner_text()
+
+    def until(self, question, sentence, seconds=60):
+        "Wait until the page is as expected; the answer, or a failure with the sentence."
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            answer = question()
+            if answer:
+                return answer
+            self.page.wait_for_timeout(50)
+        status = self.page.locator(".rkd-status").inner_text()
+        raise Failed(f"{sentence} The page says: {status!r}; console: {self.errors}")
+
+    def says(self, words):
+        self.until(lambda: words in self.page.locator(".rkd-status").inner_text(), f"The page did not say {words!r}.")
+
+    def drop(self, path):
+        with self.page.expect_file_chooser() as chooser:
+            self.page.locator(".rkd-upload").click()
+        chooser.value.set_files(path)
+
+    def tab(self, title):
+        self.page.get_by_role("tab", name=title).click()
+
+    def photograph(self, name):
+        "Pictures at both sizes, and the layout checked in each."
+        for size, (width, height) in SIZES.items():
+            self.page.set_viewport_size({"width": width, "height": height})
+            self.page.mouse.move(2, 2)
+            self.page.wait_for_timeout(400)
+            check_layout(self.page, width, f"{name} at {width} x {height}")
+            self.page.screenshot(path=FIGURES / f"explorer-{name}-{size}.png")
+        self.page.set_viewport_size({"width": 1366, "height": 768})
+        self.page.wait_for_timeout(200)
+
+
+PARTS = (".rkd-headline", ".rkd-status", ".rkd-side", ".rkd-stack", ".rkd-reading", ".rkd-tabs")
+
+
+def places(page):
+    "Where the parts of the page are: left, top, right, bottom."
+    boxes = [page.locator(part).first.bounding_box() for part in PARTS]
+    return {part: (box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]) for part, box in zip(PARTS, boxes, strict=True)}
+
+
+def check_layout(page, width, where):
+    "Nothing overlaps, nothing is wider than the window, no text of a control is cut."
+    found = places(page)
+    for part, (left, _, right, _) in found.items():
+        expect(left >= 0 and right <= width + 1, f"{where}: {part} reaches from {left:.0f} to {right:.0f}, beyond the window.")
+    for first, a in found.items():
+        for second, b in found.items():
+            apart = a[2] <= b[0] + 1 or b[2] <= a[0] + 1 or a[3] <= b[1] + 1 or b[3] <= a[1] + 1
+            expect(first == second or apart, f"{where}: {first} and {second} overlap.")
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    expect(wide <= width, f"{where}: the page is {wide} pixels wide and has to be scrolled sideways.")
+    cut = page.evaluate("""[...document.querySelectorAll(
+        '.rkd-explorer button:not(.rkd-upload), .rkd-explorer [role=tab], .rkd-side label, .rkd-explorer td, .rkd-explorer figcaption')]
+        .filter(e => e.offsetParent && e.clientWidth && e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)""")
+    expect(not cut, f"{where}: {cut} is cut off.")
+
+
+def check_steps(hand, scores):
+    "Arrows, J and K and the buttons step through the images in their order."
+    order = scores.sort_values("score", ascending=False, kind="stable").image.tolist()
+    hand.page.locator(".rkd-choose-order select").select_option("score")
+    hand.until(lambda: hand.name() == order[0], f"Sorted by score the first image should be {order[0]}, not {hand.name()}.")
+    before = places(hand.page)
+    for key, place in (("j", 1), ("ArrowRight", 2), ("J", 3), ("k", 2), ("ArrowLeft", 1)):
+        hand.page.evaluate("document.activeElement.blur()")
+        hand.page.keyboard.press(key)
+        hand.until(lambda place=place: hand.name() == order[place], f"Key {key} should lead to {order[place]}.")
+    hand.page.locator(".rkd-next").click()
+    hand.until(lambda: hand.name() == order[2], "The button 'next' did not step.")
+    expect(places(hand.page) == before, "Parts of the page moved while stepping through images.")
+    hand.page.locator(".rkd-choose-kind select").select_option("good")
+    hand.until(lambda: "/good/" in hand.name(), "Choosing the kind 'good' did not show a good image.")
+    hand.page.locator(".rkd-choose-kind select").select_option("all")
+    hand.page.locator(".rkd-choose-order select").select_option("error")
+
+
+def check_threshold(hand, scores):
+    "The counts follow the threshold, by buttons and by the slider's keys."
+    normal, defective = scores.score[scores.label == 0], scores.score[scores.label == 1]
+    hand.page.locator(".rkd-alarms").click()
+    clear, near = int((defective > normal.max()).sum()), int((normal >= defective.min()).sum())
+    highest = {"found": clear, "missed": len(defective) - clear, "false alarm": 0, "passed": len(normal)}
+    hand.until(lambda: hand.counts() == highest, f"Without false alarms the counts should be {highest}.")
+    hand.page.locator(".rkd-misses").click()
+    lowest = {"found": len(defective), "missed": 0, "false alarm": near, "passed": len(normal) - near}
+    hand.until(lambda: hand.counts() == lowest, f"Without misses the counts should be {lowest}.")
+    before, charts = places(hand.page), hand.page.locator(".rkd-charts").inner_html()
+    handle = hand.page.locator(".rkd-threshold [role=slider]")
+    handle.focus()
+    hand.page.keyboard.press("End")
+    nothing = {"found": 0, "missed": len(defective), "false alarm": 0, "passed": len(normal)}
+    hand.until(lambda: hand.counts() == nothing, f"With the slider at its end the counts should be {nothing}.")
+    expect(hand.page.locator(".rkd-charts").inner_html() != charts, "The marks on the curves did not follow the threshold.")
+    for _ in range(3):
+        hand.page.keyboard.press("PageDown")
+    hand.until(lambda: hand.counts() != nothing or not hand.errors, "The slider's keys did not move the threshold.")
+    hand.page.keyboard.press("Home")
+    everything = {"found": len(defective), "missed": 0, "false alarm": len(normal), "passed": 0}
+    hand.until(lambda: hand.counts() == everything, f"With the slider at its start the counts should be {everything}.")
+    expect(places(hand.page) == before, "Parts of the page moved with the threshold.")
+    drawn = hand.page.locator(".rkd-above path").count()
+    expect(drawn >= 2, "At the lowest threshold nothing is outlined.")
+    hand.page.locator(".rkd-misses").click()
+    hand.until(lambda: hand.counts() == lowest, "The button 'no miss' did not work again.")
+
+
+def check_reading(hand):
+    "Hover and click read values; labels and texts are there for a screen reader."
+    box = hand.page.locator(".rkd-map").first.bounding_box()
+    hand.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    value = hand.page.locator("[data-reading=value]")
+    hand.until(value.count, "Hovering over the heatmap read no value.")
+    first = hand.page.locator(".rkd-reading").inner_text()
+    hand.page.mouse.click(box["x"] + 5, box["y"] + 5)
+    hand.until(lambda: hand.page.locator(".rkd-reading").inner_text() != first, "A click elsewhere read no other value.")
+    for css in ("threshold", "position", "opacity"):
+        label = hand.page.locator(f".rkd-{css} [role=slider]").get_attribute("aria-label")
+        expect(label, f"The slider {css} has no label for screen readers.")
+    silent = hand.page.evaluate("[...document.querySelectorAll('.rkd-row img')].filter(e => !e.hasAttribute('alt')).length")
+    expect(silent == 0, f"{silent} images have no alternative text.")
+
+
+def check_own_image(hand, place, scores):
+    "An image of one's own is scored; what is none, moves or is huge is refused with a sentence."
+    hand.tab("Your own image")
+    row = scores.iloc[0]
+    hand.drop(place / "lines" / "washer" / row.image)
+    score = hand.page.locator("[data-own=score]")
+    hand.until(score.count, "The uploaded image was not scored.", seconds=PATIENCE / 1000)
+    expect(abs(float(score.inner_text()) - row.score) < 2e-3, f"The image scored {score.inner_text()}, but {row.score} in the run.")
+    hand.photograph("own-image")
+    for name, words in (("notes.png", "is not an image in a format that is read"), ("moving.png", "it holds 2 pictures, not one"),
+                        ("huge.png", "more than the 50 that are taken")):
+        hand.drop(place / name)
+        hand.says(words)
+    before = hand.name()
+    hand.page.locator(".rkd-next").click()
+    hand.until(lambda: hand.name() != before, "The explorer did not step any more after files that it refused.")
+
+
+def check_inside(hand, other):
+    "The scales, the teachers' shares, and the second run."
+    hand.tab("Scales and teachers")
+    hand.page.locator(".rkd-inside").click()
+    hand.until(lambda: hand.page.locator(".rkd-five figure").count() == 5, "Scales and shares were not shown.", seconds=PATIENCE / 1000)
+    hand.photograph("scales")
+    hand.tab("Second run")
+    hand.until(lambda: other.name in hand.page.locator(".rkd-tabs").inner_text(), "The second run is not shown.")
+    hand.photograph("compare")
+    hand.tab("Curves")
+
+
+def check_bad_input(place, folder, port):
+    "Wrong runs and a used port: one sentence and status 2."
+    (place / "partial").mkdir()
+    for words, sentence in {
+        ("--run", place / "partial"): "is not a finished run",
+        ("--run", folder, "--port", port): f"Port {port} is in use",
+        ("--runs", place / "lines"): "There is no run below",
+    }.items():
+        said = rkd("explore", *words, "--no-browser", status=2)
+        expect(sentence in said and "Traceback" not in said, f"rkd explore {words} should say {sentence!r}, but said: {said[-300:]}")
+
+
+def main():
+    FIGURES.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
+        place = Path(folder)
+        full, rd4ad = prepare(place)
+        scores = pd.read_csv(full / "scores.csv")
+        words = ("--run", full, "--run", rd4ad, "--data-root", place / "lines")
+        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
+        with Server(*words) as server:
+            answer = browser.new_page().request.get(f"http://127.0.0.1:{server.port}/", max_redirects=0)
+            expect(answer.status in (302, 403), f"Without the token the explorer answered {answer.status}.")
+            hand = Hand(browser, server.address)
+            check_steps(hand, scores)
+            check_threshold(hand, scores)
+            check_reading(hand)
+            hand.photograph("curves")
+            check_inside(hand, rd4ad)
+            check_own_image(hand, place, scores)
+            check_bad_input(place, full, server.port)
+            with Server("--run", rd4ad) as second:
+                expect(second.port != server.port, "Two explorers share one port.")
+                other = Hand(browser, second.address)
+                other.says("Images were not found")
+                expect(hand.name() and not other.errors, f"The second explorer's console has errors: {other.errors}")
+            expect(not hand.errors, f"The browser's console has errors: {hand.errors}")
+        browser.close()
+    print("The explorer works in the browser.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failed as failure:
+        sys.exit(f"{failure}")

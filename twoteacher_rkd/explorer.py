@@ -1095,7 +1095,7 @@ class Explorer(Asked):
             controls["category"].options, controls["category"].value = list(self.known), self.place(here)
             controls["run"].options = [(path.name, path) for path in paths]
             controls["run"].value = next(path for path in paths if path not in rest)
-            controls["other"].options, controls["other"].value = [("no other run", None), *((path.name, path) for path in rest)], shown
+            controls["other"].options, controls["other"].value = [("no other run", ""), *((path.name, path) for path in rest)], shown or ""
 
     def fit_controls(self) -> None:
         "Fit kinds and threshold to the run that is open, and draw it."
@@ -1130,7 +1130,7 @@ def choose_other(self) -> None:
     "Open a run for comparison, or none; where that fails, none."
     chosen, self.other = self.controls["other"].value, None
     try:
-        self.other = chosen and Exploration(chosen, self.one.data_root)
+        self.other = Exploration(chosen, self.one.data_root) if chosen else None
     finally:
         self.fit_runs()
         self.draw_other()

@@ -40,6 +40,8 @@ readme: setup
 
 test: check
 	OMP_NUM_THREADS=1 nbdev_test --n_workers 2 --do_print
+	@if [ -x /usr/bin/chromium ]; then python .ci/test_explorer.py; \
+	else echo "The explorer was not tested in a browser: there is no /usr/bin/chromium (.ci/browser installs it on Debian)."; fi
 
 clean:
 	rm -rf build dist *.egg-info .ruff_cache .hypothesis data/lines runs/demo reports/demo

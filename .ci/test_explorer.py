@@ -140,6 +140,7 @@ class Hand:
             self.page.set_viewport_size({"width": width, "height": height})
             self.page.mouse.move(2, 2)
             self.page.wait_for_timeout(400)
+            self.page.evaluate("document.querySelector('.rkd-choose-data_root input').value = 'lines'")  # no machine's path in a picture
             check_layout(self.page, width, f"{name} at {width} x {height}")
             self.page.screenshot(path=FIGURES / f"explorer-{name}-{size}.png")
         self.page.set_viewport_size({"width": 1366, "height": 768})

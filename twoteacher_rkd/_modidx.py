@@ -393,6 +393,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                       'twoteacher_rkd.plots.pr_figure': ('plots.html#pr_figure', 'twoteacher_rkd/plots.py'),
                                       'twoteacher_rkd.plots.pro_figure': ('plots.html#pro_figure', 'twoteacher_rkd/plots.py'),
                                       'twoteacher_rkd.plots.roc_figure': ('plots.html#roc_figure', 'twoteacher_rkd/plots.py'),
+                                      'twoteacher_rkd.plots.run_figure': ('plots.html#run_figure', 'twoteacher_rkd/plots.py'),
                                       'twoteacher_rkd.plots.save_figure': ('plots.html#save_figure', 'twoteacher_rkd/plots.py'),
                                       'twoteacher_rkd.plots.schedule_minima': ('plots.html#schedule_minima', 'twoteacher_rkd/plots.py'),
                                       'twoteacher_rkd.plots.score_histogram': ('plots.html#score_histogram', 'twoteacher_rkd/plots.py'),

@@ -17,11 +17,13 @@ from contextlib import contextmanager
 from dataclasses import fields
 from functools import cached_property
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
 import torch
 from filelock import FileLock, Timeout
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import nn
 
@@ -105,7 +107,7 @@ class Run:
         "Read one file. Raises `InputError` where it is missing or damaged."
         try:
             return reader(self.folder / name)
-        except (OSError, ValueError, KeyError) as error:
+        except (OSError, ValueError, KeyError, BadZipFile, SafetensorError) as error:
             raise InputError(f"{str(self.folder / name)!r} is missing or damaged ({type(error).__name__}): run it again.") from None
 
     @cached_property
@@ -223,7 +225,7 @@ def write_run(
     (work / "checkpoint.pt").unlink(missing_ok=True)
     (work / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
 
-# %% ../nbs/13_runs.ipynb #cell-033
+# %% ../nbs/13_runs.ipynb #cell-035
 def departures(
     recipe: Recipe,
 ) -> str:  # `epochs=8, image_size=128`; empty for the paper's own recipe
@@ -243,7 +245,7 @@ def collect(
                      "departures": departures(one.recipe), **one.metrics, "folder": str(path.parent)})
     return pd.DataFrame(rows)
 
-# %% ../nbs/13_runs.ipynb #cell-037
+# %% ../nbs/13_runs.ipynb #cell-039
 TABLES = Path(twoteacher_rkd.__file__).parent / "tables"
 
 def paper_table(
@@ -265,7 +267,7 @@ def paper_values(
         return {key: round(float(paper_table(name).set_index("category").Ours[category]) / 100, 4) for key, name in tables.items()}
     return {}
 
-# %% ../nbs/13_runs.ipynb #cell-040
+# %% ../nbs/13_runs.ipynb #cell-042
 def check_parameters(
     notebook: Path,  # with a cell tagged `parameters`
     parameters: dict,  # name -> value

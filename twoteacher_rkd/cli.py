@@ -7,6 +7,7 @@ __all__ = ['app', 'lines', 'check', 'Dataset', 'run', 'keep_notebook', 'explore'
 
 # %% ../nbs/17_cli.ipynb #cell-002
 import sys
+import traceback
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -156,6 +157,7 @@ def main() -> None:
     except Exception as error:
         from twoteacher_rkd.recipe import InputError
 
-        said = isinstance(error, (InputError, RuntimeError))
-        print(f"error: {error}" if said else f"error: {type(error).__name__}: {error}", file=sys.stderr)
+        if not isinstance(error, (InputError, RuntimeError, OSError)):
+            traceback.print_exc()  # a fault of ours
+        print(f"error: {error}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)

@@ -110,7 +110,7 @@ LEAST = {"r": 1, "image_size": 64, "epochs": 1, "batch_size": 2, "period": 1, "s
 def check_recipe(
     recipe: Recipe,  # possibly nonsense
 ) -> None:
-    "Raise `InputError` with one sentence for the first field that makes no sense."
+    "Turn whole numbers into floats where a field is one, and raise `InputError` for the first field that makes no sense."
     for field in fields(recipe):
         value, kind = getattr(recipe, field.name), field.type
         if kind is float and type(value) is int:
@@ -131,7 +131,7 @@ def check_pairs(
     "Raise `InputError` where two values do not go together, or a number is out of range."
     if recipe.image_size % 32:
         near = max(64, round(recipe.image_size / 32) * 32)
-        raise InputError(f"image_size {recipe.image_size} is not a multiple of 32: the bottleneck halves it five times. Try {near}.")
+        raise InputError(f"image_size {recipe.image_size} is not a multiple of 32: teachers and bottleneck halve it five times. Try {near}.")
     if not (0 < recipe.learning_rate < float("inf")):
         raise InputError(f"learning_rate {recipe.learning_rate} must be a positive number.")
     if not (0 <= recipe.sigma <= recipe.image_size / 8):
@@ -277,6 +277,6 @@ def provenance(
         "started": datetime.now(timezone.utc).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "packages": {name: installed(name) for name in packages},
-        "platform": platform.platform(),
+        "platform": f"{platform.system()} {platform.machine()}",
         "device": torch.cuda.get_device_name(device) if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads",
     }

@@ -107,8 +107,9 @@ class Run:
         "Read one file. Raises `InputError` where it is missing or damaged."
         try:
             return reader(self.folder / name)
-        except (OSError, ValueError, KeyError, BadZipFile, SafetensorError) as error:
-            raise InputError(f"{str(self.folder / name)!r} is missing or damaged ({type(error).__name__}): run it again.") from None
+        except (OSError, ValueError, KeyError, RuntimeError, BadZipFile, SafetensorError) as error:
+            reason = str(error) if isinstance(error, InputError) else type(error).__name__
+            raise InputError(f"{str(self.folder / name)!r} is missing or damaged ({reason}): run it again.") from None
 
     @cached_property
     def metrics(self) -> dict:
@@ -164,6 +165,8 @@ def run(
     "Train and evaluate a recipe on a category; a finished run is left as it is. Raises `InputError` for wrong input, `RunBusy`, or `TrainingError`."
     folder = run_folder(out, category, recipe)
     if (folder / "metrics.json").exists():
+        if Run(folder).provenance["fingerprint"] != fingerprint(category):
+            raise InputError(f"{str(folder)!r} holds a run on other images of that name: choose another --out, or move it away.")
         return folder
     where = pick_device(device)
     verify(category, recipe.batch_size)
@@ -200,7 +203,7 @@ def data_record(
     recipe: Recipe,
     category: Category,
 ) -> dict:  # JSON-ready
-    "What a run was fed: data with its fingerprint, weights with their hashes."
+    "What a run was fed: data with its fingerprint, weights by name or by the hash of their file."
     return {"dataset": category.dataset, "category": category.name, "fingerprint": fingerprint(category),
             "weights": dict(zip(recipe.teachers, [weights_id(spec) for spec in recipe.weights], strict=True))}
 
@@ -225,7 +228,7 @@ def write_run(
     (work / "checkpoint.pt").unlink(missing_ok=True)
     (work / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
 
-# %% ../nbs/13_runs.ipynb #cell-035
+# %% ../nbs/13_runs.ipynb #cell-036
 def departures(
     recipe: Recipe,
 ) -> str:  # `epochs=8, image_size=128`; empty for the paper's own recipe
@@ -245,7 +248,7 @@ def collect(
                      "departures": departures(one.recipe), **one.metrics, "folder": str(path.parent)})
     return pd.DataFrame(rows)
 
-# %% ../nbs/13_runs.ipynb #cell-039
+# %% ../nbs/13_runs.ipynb #cell-040
 TABLES = Path(twoteacher_rkd.__file__).parent / "tables"
 
 def paper_table(
@@ -267,7 +270,7 @@ def paper_values(
         return {key: round(float(paper_table(name).set_index("category").Ours[category]) / 100, 4) for key, name in tables.items()}
     return {}
 
-# %% ../nbs/13_runs.ipynb #cell-042
+# %% ../nbs/13_runs.ipynb #cell-043
 def check_parameters(
     notebook: Path,  # with a cell tagged `parameters`
     parameters: dict,  # name -> value

@@ -7,6 +7,7 @@ __all__ = ['BACKBONES', 'STEM', 'STAGES', 'BUNDLED', 'Teacher', 'initialise', 'r
            'make_teacher']
 
 # %% ../nbs/03_teachers.ipynb #cell-002
+import hashlib
 import pickle
 from pathlib import Path
 
@@ -121,6 +122,9 @@ def imagenet_weights(
     "ImageNet weights from PyTorch's cache, or else downloaded into it. Raises `InputError` where neither works."
     weights = get_model_weights(name).IMAGENET1K_V1
     cached = Path(torch.hub.get_dir()) / "checkpoints" / Path(weights.url).name
+    expected = cached.stem.rsplit("-", 1)[1]
+    if cached.is_file() and not hashlib.sha256(cached.read_bytes()).hexdigest().startswith(expected):
+        raise InputError(f"{str(cached)!r} does not have the hash in its name: delete it and fetch it again.")
     try:
         return weights.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:

@@ -35,7 +35,7 @@ def distillation_loss(
         teacher, student = ([maps.flatten(1)[..., None, None] for maps in side] for side in (teacher, student))
     return sum(distance_map(t, s).mean() for t, s in zip(teacher, student, strict=True))
 
-# %% ../nbs/08_losses.ipynb #cell-015
+# %% ../nbs/08_losses.ipynb #cell-017
 def gaussian_blur(
     maps: Tensor,  # (B, H, W)
     sigma: float,  # pixels; 0 leaves the maps as they are
@@ -55,7 +55,7 @@ def gaussian_blur(
         maps = F.conv2d(padded[:, None], kernel.view(shape))[:, 0]
     return maps
 
-# %% ../nbs/08_losses.ipynb #cell-017
+# %% ../nbs/08_losses.ipynb #cell-019
 def scale_maps(
     teacher: list,  # three maps, (B, C, H, W) each
     student: list,  # three maps of the same shapes
@@ -65,7 +65,7 @@ def scale_maps(
     distances = [distance_map(t, s)[:, None] for t, s in zip(teacher, student, strict=True)]
     return torch.stack([F.interpolate(d, size=size, mode="bilinear", align_corners=True)[:, 0] for d in distances])
 
-# %% ../nbs/08_losses.ipynb #cell-018
+# %% ../nbs/08_losses.ipynb #cell-020
 FUSIONS = ("sum", "product")
 
 def anomaly_map(

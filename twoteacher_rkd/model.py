@@ -127,5 +127,5 @@ def row(
     "One row of `shape_table`."
     shapes = [" x ".join(map(str, tensor.shape[1:])) for tensor in (out if isinstance(out, list) else [out])]
     parameters = list(module.parameters())
-    return {"part": name, "output": ", ".join(shapes), "parameters (M)": round(sum(p.numel() for p in parameters) / 1e6, 2),
+    return {"part": name, "output": ", ".join(shapes), "parameters (M)": round(sum(p.numel() for p in parameters) / 1e6, 3),
             "trained": any(p.requires_grad for p in parameters)}

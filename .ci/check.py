@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 NBS, PACKAGE = ROOT / "nbs", ROOT / "twoteacher_rkd"
 WITHOUT_PARAMETERS = {"audit"}  # paper notebooks that take nothing
-PRIVATE = re.compile(rf"{re.escape(str(ROOT.parent))}/|/home/|/root/|/tmp/|\b0x[0-9a-f]{{8,}}")  # places of one machine, memory addresses
+PRIVATE = re.compile(rf"{re.escape(str(ROOT))}/|/home/|/root/|/tmp/|\b0x[0-9a-f]{{8,}}")  # places of one machine, memory addresses
 
 
 def files() -> list[Path]:

@@ -1,15 +1,14 @@
 # From a fresh clone, with Python 3.10 or newer and make:
-#   make demo    embedded lines -> runs -> reports/demo/index.html
+#   make demo    embedded lines -> runs -> every table and figure -> reports/demo/index.html; goes on where it was stopped
 #   make test    every check
 #   make check   the quick ones: notebooks clean, package in sync, style
+#   make slurm   the same batch on a real Slurm of one node (root, Debian's slurm-wlm and munge)
 PYTHON ?= python3
 BIN := .venv/bin
-LINES := brick gravel washer
-VARIANTS := full rd4ad
-RUNS := $(foreach line,$(LINES),$(foreach variant,$(VARIANTS),demo-$(line)-$(variant)))
+CORES ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo test check readme clean setup $(RUNS)
+.PHONY: demo test check readme clean setup slurm
 
 setup: .venv/installed
 
@@ -19,18 +18,9 @@ setup: .venv/installed
 	pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[dev]"
 	touch $@
 
-demo: $(RUNS)
-	mkdir -p reports/demo
-	papermill --no-progress-bar --log-level ERROR -k python3 --cwd . nbs/paper/report.ipynb reports/demo/report.ipynb -p runs runs/demo
-	jupyter nbconvert --log-level ERROR --to html --no-input --output-dir reports/demo --output index.html reports/demo/report.ipynb
+demo: setup
+	rkd paper --preset quick --name demo --runs runs/demo --ablations washer --cores $(CORES)
 	@echo "Open reports/demo/index.html"
-
-data/lines: | setup
-	rkd lines --out data/lines
-
-.NOTPARALLEL:
-$(RUNS): data/lines
-	rkd run --preset quick --data-root data/lines --out runs/demo --category $(word 2,$(subst -, ,$@)) --variant $(word 3,$(subst -, ,$@))
 
 check: setup
 	python .ci/check.py
@@ -40,8 +30,13 @@ readme: setup
 
 test: check
 	OMP_NUM_THREADS=1 nbdev_test --n_workers 2 --do_print
+	python .ci/test_batch.py
 	@if [ -x /usr/bin/chromium ]; then python .ci/test_explorer.py; \
 	else echo "The explorer was not tested in a browser: there is no /usr/bin/chromium (.ci/browser installs it on Debian)."; fi
+
+slurm: setup
+	pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cluster]"
+	.ci/slurm --install
 
 clean:
 	rm -rf build dist *.egg-info .ruff_cache .hypothesis data/lines runs/demo reports/demo

@@ -1,7 +1,7 @@
 """The explorer in a real browser: served by `rkd explore` on a small run over an embedded line, stepped, moved, fed and photographed.
 
-usage: python .ci/test_explorer.py        (needs /usr/bin/chromium: see .ci/browser)
-Writes figures/explorer-*.png. Leaves with 0, or with 1 and a sentence.
+usage: python .ci/test_explorer.py [PICTURES]        (needs /usr/bin/chromium: see .ci/browser)
+Writes PICTURES/explorer-*.png, if a folder is given. Leaves with 0, or with 1 and a sentence.
 """
 import os
 import re
@@ -21,7 +21,7 @@ from twoteacher_rkd.lines import make_lines
 from twoteacher_rkd.recipe import make_recipe
 from twoteacher_rkd.runs import run
 
-FIGURES = Path(__file__).resolve().parents[1] / "figures"
+PICTURES = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
 CHROMIUM = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
             "--disable-sync", "--no-first-run"]
 SIZES = {"laptop": (1366, 768), "desktop": (1920, 1080)}
@@ -142,7 +142,8 @@ class Hand:
             self.page.wait_for_timeout(400)
             self.page.evaluate("document.querySelector('.rkd-choose-data_root input').value = 'lines'")  # no machine's path in a picture
             check_layout(self.page, width, f"{name} at {width} x {height}")
-            self.page.screenshot(path=FIGURES / f"explorer-{name}-{size}.png")
+            if PICTURES:
+                self.page.screenshot(path=PICTURES / f"explorer-{name}-{size}.png")
         self.page.set_viewport_size({"width": 1366, "height": 768})
         self.page.wait_for_timeout(200)
 

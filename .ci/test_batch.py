@@ -1,0 +1,171 @@
+"""`rkd paper` under bad luck: killed three times, started twice at once, fed a damaged image.
+
+usage: python .ci/test_batch.py        (minutes; small images, untrained teachers, in a temporary folder)
+Leaves with 0, or with 1 and a sentence.
+"""
+import hashlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+import psutil
+
+from twoteacher_rkd.lines import make_lines
+
+RKD = str(Path(sys.executable).with_name("rkd"))
+SMALL = ["--weights", "none", "--epochs", "10", "--set", "period=10", "--set", "image_size=64", "--set", "sigma=1", "--device", "cpu", "--cores", "2", "--name", "t"]
+ITEMS = ["--only", "table1,figure5", "--seeds", "88,1"]
+PATIENCE = 900  # seconds; a busy machine may take long
+MARK = "RKD_TEST_BATCH"
+
+
+class Failed(Exception):
+    "What was expected of a batch, and what it did."
+
+
+def expect(condition, sentence):
+    if not condition:
+        raise Failed(sentence)
+
+
+def start(place, *words):
+    "`rkd paper` in a folder of its own, with a mark that all its processes inherit."
+    command = [RKD, "paper", "--data-root", "../data", *SMALL, *words]
+    return subprocess.Popen(command, cwd=place, env={**os.environ, MARK: str(place)}, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+
+
+def finish(place, *words, status=0):
+    "The same, to its end; what it printed."
+    process = start(place, *words)
+    output, errors = process.communicate(timeout=PATIENCE)
+    expect(process.returncode == status, f"rkd paper left with {process.returncode}, not {status}:\n{output[-1500:]}\n{errors[-1500:]}")
+    return output + errors
+
+
+def alive(place):
+    "The processes of a batch that still live."
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if process.environ().get(MARK) == str(place) and process.status() != psutil.STATUS_ZOMBIE:
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            pass
+    return found
+
+
+def until(question, sentence, seconds=PATIENCE):
+    "Wait until it is so."
+    end = time.monotonic() + seconds
+    while not question():
+        expect(time.monotonic() < end, sentence)
+        time.sleep(0.05)
+
+
+def results(place):
+    "Every finished run with the time and the content of its result."
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted((place / "runs").glob("*/*/*/metrics.json"))}
+
+
+def kill(place, moment, what, whole_group):
+    "Start the batch, kill it at a moment, and see that nothing of it goes on."
+    process = start(place, *ITEMS)
+    until(lambda: moment() or process.poll() is not None, f"The batch never came to the moment '{what}'.")
+    expect(process.poll() is None, f"The batch ended before the moment '{what}': {process.communicate()}")
+    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
+    process.communicate()
+    until(lambda: not alive(place), f"Killed at '{what}', the batch left processes at work: {[' '.join(one.cmdline())[:200] for one in alive(place)]}", 30)
+    print(f"killed {what}: {len(results(place))} runs finished")
+
+
+def outputs(place):
+    "Content of everything that a reader sees: tables, pictures, and the metrics less the seconds."
+    files = [*(place / "reports/t/tables").iterdir(), *(place / "figures").glob("*.png")]
+    said = {path.relative_to(place).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+    for path, (_, content) in results(place).items():
+        said[path.relative_to(place).as_posix()] = {key: value for key, value in json.loads(content).items() if not key.endswith("_seconds")}
+    return said
+
+
+def test_killed(place):
+    "Three times killed, a batch ends as one that was not, and no finished run is made again."
+    whole, killed = place / "whole", place / "killed"
+    whole.mkdir()
+    killed.mkdir()
+    finish(whole, *ITEMS)
+    known, state = {}, killed / "reports/t/.batch"
+    moments = [
+        (lambda: any((killed / "runs").glob("*/*/*.partial/checkpoint.pt")), "in training", False),
+        (lambda: len(results(killed)) > len(known), "between runs", True),
+        (lambda: any((state / "started").glob("item-*")), "while drawing", False),
+    ]
+    for moment, what, whole_group in moments:
+        kill(killed, moment, what, whole_group)
+        now = results(killed)
+        expect(all(now.get(path) == value for path, value in known.items()), f"A finished run changed before '{what}'.")
+        known = now
+    finish(killed, *ITEMS)
+    expect(all(results(killed)[path] == value for path, value in known.items()), "A finished run was made again at the end.")
+    ours, other = outputs(killed), outputs(whole)
+    expect(ours == other, f"The batch that was killed differs from the other in {[name for name in ours.keys() | other.keys() if ours.get(name) != other.get(name)]}.")
+    before = {path: path.stat().st_mtime_ns for path in (killed / "reports/t").rglob("*") if path.suffix in (".ipynb", ".html")}
+    finish(killed, *ITEMS)
+    expect(before == {path: path.stat().st_mtime_ns for path in before}, "Asked for once more, a finished batch drew something again.")
+    return whole
+
+
+def test_twice(place):
+    "The second of two batches on one folder says so."
+    shutil.rmtree(place / "reports/t/.batch/started")
+    first = start(place, *ITEMS, "--seeds", "88,1,2")
+    until(lambda: any((place / "reports/t/.batch/started").glob("run-*")), "The first batch did not start a run.")
+    said = finish(place, *ITEMS, status=1)
+    expect("Another batch is at work on 'runs'" in said and "Traceback" not in said, f"The second batch said: {said[-500:]}")
+    first.terminate()
+    first.communicate()
+    until(lambda: not alive(place), "Terminated, the batch left processes at work.", 30)
+
+
+def test_damaged(place):
+    "A damaged image costs its category's run; the rest is made, and after the repair that run alone."
+    image = sorted((place.parent / "data/mvtec/cable/train/good").iterdir())[0]
+    content = image.read_bytes()
+    image.write_bytes(content[:100])
+    said = finish(place, "--only", "table1", status=1)
+    image.write_bytes(content)
+    expect("failed: cable full, seed 88: " in said and image.name in said and "Traceback" not in said, f"The summary does not name the damaged image: {said[-700:]}")
+    folder, = (place / "runs/mvtec/cable").glob("full-*")
+    expect({"error.txt", "run.ipynb"} == {path.name for path in folder.iterdir()}, f"The failed run's folder holds {sorted(path.name for path in folder.iterdir())}.")
+    good = results(place)
+    expect(len(good) == 1, f"{len(good)} runs were made, not one.")
+    table = pd.read_csv(place / "reports/t/tables/table1.csv")
+    expect(table.astype(str).apply(lambda row: "runs/mvtec" in " ".join(row), axis=1).sum() >= 1, "The table does not show the run that was made.")
+    expect("cable full, seed 88" in (place / "reports/t/index.html").read_text(), "The page does not name the run that failed.")
+    finish(place, "--only", "table1")
+    mended = results(place)
+    expect(len(mended) == 2 and all(mended[path] == value for path, value in good.items()), "After the repair something else than the failed run was made.")
+
+
+def main():
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        for line, name in zip(make_lines(place / "lines", ["brick", "washer"], size=64, train=8, good=4, each=2), ("bottle", "cable"), strict=True):
+            shutil.copytree(line, place / "data/mvtec" / name)
+        test_twice(test_killed(place))
+        (place / "damaged").mkdir()
+        test_damaged(place / "damaged")
+    print("A batch survives being killed, is alone on its runs, and goes on past a damaged image.")
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except Failed as failure:
+        sys.exit(f"{failure}")

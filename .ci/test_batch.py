@@ -14,7 +14,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import pandas as pd
 import psutil
 
 from twoteacher_rkd.lines import make_lines
@@ -78,7 +77,7 @@ def kill(place, moment, what, whole_group):
     "Start the batch, kill it at a moment, and see that nothing of it goes on."
     process = start(place, *ITEMS)
     until(lambda: moment() or process.poll() is not None, f"The batch never came to the moment '{what}'.")
-    expect(process.poll() is None, f"The batch ended before the moment '{what}': {process.communicate()}")
+    expect(process.poll() is None, f"The batch ended before the moment '{what}'.")
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
     process.communicate()
     until(lambda: not alive(place), f"Killed at '{what}', the batch left processes at work: {[' '.join(one.cmdline())[:200] for one in alive(place)]}", 30)
@@ -145,8 +144,8 @@ def test_damaged(place):
     expect({"error.txt", "run.ipynb"} == {path.name for path in folder.iterdir()}, f"The failed run's folder holds {sorted(path.name for path in folder.iterdir())}.")
     good = results(place)
     expect(len(good) == 1, f"{len(good)} runs were made, not one.")
-    table = pd.read_csv(place / "reports/t/tables/table1.csv")
-    expect(table.astype(str).apply(lambda row: "runs/mvtec" in " ".join(row), axis=1).sum() >= 1, "The table does not show the run that was made.")
+    table = (place / "reports/t/tables/table1.csv").read_text()
+    expect("runs/mvtec/bottle/" in table and "runs/mvtec/cable/" not in table, f"The table does not show the one run that was made, or shows another:\n{table[:1500]}")
     expect("cable full, seed 88" in (place / "reports/t/index.html").read_text(), "The page does not name the run that failed.")
     finish(place, "--only", "table1")
     mended = results(place)

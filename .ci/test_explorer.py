@@ -282,7 +282,8 @@ def check_bad_input(place, folder, port):
 
 
 def main():
-    FIGURES.mkdir(exist_ok=True)
+    if PICTURES:
+        PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
         place = Path(folder)
         full, rd4ad = prepare(place)

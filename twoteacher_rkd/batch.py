@@ -510,7 +510,7 @@ def describe(
     from twoteacher_rkd.paper import manifest
 
     names = " and ".join(manifest()["collections"][data]["title"] for data in used_data(batch))
-    rest = f", {batch.plans['mvtec'].settings}" if batch.settings else ""
+    rest = "".join(f", {word.strip()}" for word in batch.plans["mvtec"].settings.split(";") if word.strip())
     return f"preset {batch.preset} on {names}{rest}, seed{'s' if ',' in batch.seeds else ''} {batch.seeds}"
 
 def snakemake_command(

@@ -205,7 +205,7 @@ def data_record(
 ) -> dict:  # JSON-ready
     "What a run was fed: data with its fingerprint, weights by name or by the hash of their file."
     return {"dataset": category.dataset, "category": category.name, "fingerprint": fingerprint(category),
-            "weights": dict(zip(recipe.teachers, [weights_id(spec) for spec in recipe.weights], strict=True))}
+            "weights": dict(zip(recipe.teachers, map(weights_id, recipe.weights, recipe.teachers), strict=True))}
 
 def write_run(
     work: Path,  # is filled

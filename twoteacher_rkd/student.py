@@ -72,7 +72,7 @@ def growing(
     "A residual block that doubles the size of the map (Deng and Li 2022, Sec. 3.2)."
     outputs = planes * kind.expansion
     block = kind(inputs, planes, downsample=nn.Sequential(nn.ConvTranspose2d(inputs, outputs, 2, 2, bias=False), nn.BatchNorm2d(outputs)), **widths)
-    name = "conv2" if kind is Bottleneck else "conv1"
+    name = "conv2" if issubclass(kind, Bottleneck) else "conv1"
     old = getattr(block, name)
     setattr(block, name, nn.ConvTranspose2d(old.in_channels, old.out_channels, 2, 2, groups=old.groups, bias=False))
     return block

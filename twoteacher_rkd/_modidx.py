@@ -12,6 +12,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                       'twoteacher_rkd.batch.Batch.state': ('batch.html#batch.state', 'twoteacher_rkd/batch.py'),
                                       'twoteacher_rkd.batch.Clock': ('batch.html#clock', 'twoteacher_rkd/batch.py'),
                                       'twoteacher_rkd.batch.Clock.__init__': ('batch.html#clock.__init__', 'twoteacher_rkd/batch.py'),
+                                      'twoteacher_rkd.batch.Clock.learn': ('batch.html#clock.learn', 'twoteacher_rkd/batch.py'),
                                       'twoteacher_rkd.batch.Clock.look': ('batch.html#clock.look', 'twoteacher_rkd/batch.py'),
                                       'twoteacher_rkd.batch.Clock.rest': ('batch.html#clock.rest', 'twoteacher_rkd/batch.py'),
                                       'twoteacher_rkd.batch.all_jobs': ('batch.html#all_jobs', 'twoteacher_rkd/batch.py'),

@@ -367,6 +367,8 @@ def do_run(
     while kind == "RunBusy":
         wait_for(folder)
         kind, sentence, details = run_notebook(job, draft)
+    if not (kind or (folder / "metrics.json").exists()):
+        return f"Its result is not in {str(folder)!r}: the package was changed while the batch was at work. Start it again."
     if kind and not (folder / "metrics.json").exists():
         keep_failure(folder, draft, f"{details}\n\n{kind}: {sentence}\n")
     else:
@@ -584,7 +586,7 @@ def stop(
             pass
 
 # %% ../nbs/19_batch.ipynb #cell-040
-AROUND = 15  # seconds that a run needs beside training: to start, test and draw
+AROUND = 15  # seconds that a run needs beside training and testing, to start and to draw, and that a notebook needs; until they are measured
 
 def known_rates(
     runs: Path,  # folder that holds the runs
@@ -603,19 +605,21 @@ def known_rates(
 def run_seconds(
     job: dict,  # of a run
     rates: dict,  # from `known_rates`
+    around: float = AROUND,  # seconds beside training and testing
 ) -> float:  # None where nothing is known
     "What a run will take."
     rate = rates.get(job["digest"], sum(rates.values()) / len(rates) if rates else None)
-    return None if rate is None else AROUND + rate * (job["images"] or 240)  # MVTec AD's mean
+    return None if rate is None else around + rate * (job["images"] or 240)  # MVTec AD's mean
 
 def seconds_left(
     jobs: list,  # those that are not over, each with the seconds it has been at work
     rates: dict,
-    drawing: float,  # seconds that a notebook takes
     parallel: int,  # jobs at a time
+    around: float = AROUND,  # seconds that a run needs beside training and testing
+    drawing: float = AROUND,  # seconds that a notebook needs
 ) -> float:  # None where nothing is known
     "What the rest of the batch will take."
-    parts = [(drawing if job["kind"] != "run" else run_seconds(job, rates), spent) for job, spent in jobs]
+    parts = [(drawing if job["kind"] != "run" else run_seconds(job, rates, around), spent) for job, spent in jobs]
     if any(seconds is None for seconds, _ in parts):
         return None
     parts = [max(seconds - spent, 1) for seconds, spent in parts]
@@ -637,7 +641,7 @@ class Clock:
         config: dict,  # from `write_config`
         due: list,  # names of the jobs to do
     ):
-        self.batch, self.config, self.due, self.told, self.drawn = batch, config, due, [], []
+        self.batch, self.config, self.due, self.told, self.seconds = batch, config, due, [], {"around": [], "drawing": []}
 
     def look(self) -> None:
         "Tell what is over by now."
@@ -645,9 +649,19 @@ class Clock:
             stamp = read_stamp(self.batch.state, key) if key not in self.told else {}
             if stamp:
                 self.told.append(key)
-                if self.config["jobs"][key]["kind"] != "run":
-                    self.drawn.append(stamp["seconds"])
+                self.learn(self.config["jobs"][key], stamp)
                 print(f"[{len(self.told):{len(str(len(self.due)))}}/{len(self.due)}] {outcome(self.config['jobs'][key], stamp)}{self.rest()}", flush=True)
+
+    def learn(self,
+        job: dict,
+        stamp: dict,  # what it said
+    ) -> None:
+        "Remember what starting, testing and drawing cost."
+        if job["kind"] != "run":
+            self.seconds["drawing"].append(stamp["seconds"])
+        elif not stamp["failed"]:
+            known = json.loads((Path(job["folder"]) / "metrics.json").read_text(encoding="utf-8"))
+            self.seconds["around"].append(max(0, stamp["seconds"] - known["train_seconds"] - known["test_seconds"]))
 
     def rest(self) -> str:
         "The time that is left, if it is known."
@@ -656,7 +670,8 @@ class Clock:
             if key not in self.told:
                 started = self.batch.state / "started" / key
                 left.append((self.config["jobs"][key], time.time() - started.stat().st_mtime if started.exists() else 0))
-        seconds = seconds_left(left, known_rates(self.batch.runs), sum(self.drawn) / len(self.drawn) if self.drawn else 10, self.config["parallel"]) if left else None
+        means = {name: sum(values) / len(values) for name, values in self.seconds.items() if values}
+        seconds = seconds_left(left, known_rates(self.batch.runs), self.config["parallel"], **means) if left else None
         return f"; about {duration(seconds)} left" if seconds else ""
 
 def outcome(
@@ -726,7 +741,7 @@ def forecast(
         if wanted and not set(rates) & {job["digest"] for job in wanted}:
             seed = batch.plans["mvtec"].seed_list()[0]
             rates, source = {"": measure_step(batch.plans["mvtec"].recipe("full", seed), batch.device, 1)}, "from one training step of the full method"
-        seconds = seconds_left([(jobs[key], 0) for key in due], rates, 10, parallel)
+        seconds = seconds_left([(jobs[key], 0) for key in due], rates, parallel)
         print(f"About {duration(seconds)} with {parallel} at a time{f', {source}' if wanted else ''}.")
 
 # %% ../nbs/19_batch.ipynb #cell-052
@@ -751,9 +766,11 @@ def formula_image(
     from matplotlib import rc_context
     from matplotlib.mathtext import math_to_image
 
-    drawn = io.BytesIO()
+    drawn, simple = io.BytesIO(), re.sub(r"\\[bB]ig[lr]\b|\\displaystyle\b", "", " ".join(formula.split()))
+    for short in ("ge", "le"):
+        simple = re.sub(rf"\\{short}\b", rf"\\{short}q", simple)  # the names that matplotlib knows
     with rc_context({"svg.fonttype": "path", "svg.hashsalt": "rkd", "mathtext.fontset": "cm"}):
-        depth = math_to_image(f"${' '.join(formula.split())}$", drawn, format="svg", dpi=72)
+        depth = math_to_image(f"${simple}$", drawn, format="svg", dpi=72)
     source = re.sub(rb"<metadata>.*?</metadata>\s*", b"", drawn.getvalue(), flags=re.S)
     size = [float(value) / 10 for value in re.search(rb'width="([\d.]+)pt" height="([\d.]+)pt"', source).groups()]
     return (f'<img class="math" alt="{html.escape(formula.strip())}" style="width:{size[0]:.2f}em;height:{size[1]:.2f}em;vertical-align:-{depth / 10:.2f}em" '
@@ -801,7 +818,7 @@ table { border: 0; border-collapse: collapse; font-size: 13px; font-variant-nume
 th, td { padding: 0.2rem 0.6rem; text-align: right; border: 0; border-bottom: 1px solid #eee; vertical-align: top; }
 thead th { border-bottom-color: #999; }
 td:first-child, th:first-child { text-align: left; }
-td.long { text-align: left; min-width: 12rem; overflow-wrap: anywhere; }
+td { white-space: nowrap; } td.long { text-align: left; min-width: 12rem; white-space: normal; overflow-wrap: anywhere; }
 div.output_area, div.jp-OutputArea-output { overflow-x: auto; }
 img { max-width: 100%; } img.math { max-width: none; }
 .formula { margin: 0.8rem 2rem; overflow-x: auto; }

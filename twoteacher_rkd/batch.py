@@ -221,11 +221,13 @@ def notebook_parameters(
     known = papermill.inspect_notebook(str(notebook))
     return {name: value for name, value in common.items() if name in known}
 
-def package_files() -> list:
+def package_files(
+    idle: tuple = ("cli", "batch", "explorer", "_modidx"),  # modules that have no part in it
+) -> list:
     "The modules that take part in drawing."
     import twoteacher_rkd
 
-    return [path for path in sorted(Path(twoteacher_rkd.__file__).parent.glob("*.py")) if path.stem not in ("cli", "batch", "explorer", "_modidx")]
+    return [path for path in sorted(Path(twoteacher_rkd.__file__).parent.glob("*.py")) if path.stem not in idle]
 
 # %% ../nbs/19_batch.ipynb #cell-015
 def signature(
@@ -249,7 +251,7 @@ def all_jobs(
     items, notebook = item_jobs(batch, runs), NOTEBOOKS / "report.ipynb"
     needs = [*runs, *items]
     parameters = notebook_parameters(batch, notebook, "mvtec") | {"data": ",".join(data for data in used_data(batch))}
-    inputs = [notebook, *package_files(), *(job["output"] for job in items.values()), *(stamp_path(batch.state, key) for key in needs)]
+    inputs = [notebook, *package_files(("_modidx",)), *(job["output"] for job in items.values()), *(stamp_path(batch.state, key) for key in needs)]
     page = {"kind": "report", "label": "report", "notebook": str(notebook), "parameters": parameters, "output": str(batch.place / "report.ipynb"),
             "page": str(batch.place / "index.html"), "inputs": list(map(str, inputs)), "needs": needs, "items": list(items)}
     jobs = {**runs, **items, "report": page}

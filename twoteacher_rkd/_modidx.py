@@ -291,6 +291,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                       'twoteacher_rkd.lines.add_noise': ('lines.html#add_noise', 'twoteacher_rkd/lines.py'),
                                       'twoteacher_rkd.lines.bare': ('lines.html#bare', 'twoteacher_rkd/lines.py'),
                                       'twoteacher_rkd.lines.belt': ('lines.html#belt', 'twoteacher_rkd/lines.py'),
+                                      'twoteacher_rkd.lines.bent': ('lines.html#bent', 'twoteacher_rkd/lines.py'),
                                       'twoteacher_rkd.lines.blob': ('lines.html#blob', 'twoteacher_rkd/lines.py'),
                                       'twoteacher_rkd.lines.board': ('lines.html#board', 'twoteacher_rkd/lines.py'),
                                       'twoteacher_rkd.lines.box': ('lines.html#box', 'twoteacher_rkd/lines.py'),

@@ -81,7 +81,7 @@ class Plan:
 def results(
     plan: Plan,  # which runs are meant
     recipes: list,  # names of the manifest
-) -> pd.DataFrame:  # group, category, recipe, seed, folder (None where not run), metrics ...
+) -> pd.DataFrame:  # group, category, recipe, seed, folder (missing where not run), metrics ...
     "The runs of a plan, one row each, in the manifest's order."
     rows = []
     for group, categories in plan.groups.items():

@@ -151,7 +151,7 @@ def check_pairs(
 # %% ../nbs/00_recipe.ipynb #cell-023
 PRESETS = {
     "paper": {},
-    "quick": dict(teachers=("narrow_resnet50", "resnet18"), weights=("bundled",), image_size=192, epochs=10, period=10, precision="bf16"),
+    "quick": dict(teachers=("compact_bottleneck", "compact_basic"), weights=("bundled",), image_size=192, epochs=16, period=16, precision="bf16"),
 }
 
 def make_recipe(

@@ -253,7 +253,8 @@ def to_latex(
         body += [r"\midrule"] * (i in above) + [" & ".join(text(*one) for one in row) + r" \\"]
     letters = "".join("l" if column.style == "label" else "r" for column in table.columns)
     head = " & ".join(latex(column.head) for column in table.columns) + r" \\"
-    start = [r"\begin{table}[htbp]", r"\centering", r"\scriptsize", r"\setlength{\tabcolsep}{3pt}", f"\\caption{{{latex(table.title)}}}", f"\\label{{tab:{table.name}}}"]
+    caption = latex(table.title.split(". ", 1)[-1])  # LaTeX numbers its tables itself
+    start = [r"\begin{table}[htbp]", r"\centering", r"\scriptsize", r"\setlength{\tabcolsep}{3pt}", f"\\caption{{{caption}}}", f"\\label{{tab:{table.name}}}"]
     inside = [f"\\begin{{tabular}}{{{letters}}}", r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}"]
     notes = [f"\\par\\smallskip {latex(note)}" for note in table.notes]
     return "\n".join([r"% needs \usepackage{booktabs}", *start, *inside, *notes, r"\end{table}"]) + "\n"
@@ -567,7 +568,8 @@ def step_frame(
     "The numbers of a table by recipes, in percent, and the runs behind them."
     known, of = printed_steps(item) if has_paper(item, plan) else {}, {name: found[found.recipe == name] for name in names}
     listed = []
-    for row, (name, label) in itertools.product([row for row in rows_of(plan) if row.kind in kinds], names.items()):
+    part = set(found[found.folder.notna()].category) if found.folder.isna().any() else ()
+    for row, (name, label) in itertools.product([row for row in rows_of(plan) if row.kind in kinds or row.name in part], names.items()):
         cells = {}
         for key in keys:
             value, word = 100 * summary(of[name], row, key)["value"], paper_value(known, row, name, key, plan.groups)
@@ -586,7 +588,7 @@ def step_columns(
     head: str,  # what the comparison is called
 ) -> tuple:  # of `Column`
     "What is shown of a table by recipes."
-    columns, compared = [Column("average", "label", ("section",)), Column("recipe", "label", ("row",))], any(name.startswith("paper") for name in frame)
+    columns, compared = [Column("on", "label", ("section",)), Column("recipe", "label", ("row",))], any(name.startswith("paper") for name in frame)
     for key in keys:
         short, alone = SHORT[key], " (not in the paper)" if compared and f"paper_{key}" not in frame else ""
         columns += [Column(*one) for one in (

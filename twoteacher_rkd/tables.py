@@ -568,8 +568,11 @@ def step_frame(
     "The numbers of a table by recipes, in percent, and the runs behind them."
     known, of = printed_steps(item) if has_paper(item, plan) else {}, {name: found[found.recipe == name] for name in names}
     listed = []
-    part = set(found[found.folder.notna()].category) if found.folder.isna().any() else ()
-    for row, (name, label) in itertools.product([row for row in rows_of(plan) if row.kind in kinds or row.name in part], names.items()):
+    there = found[found.folder.notna()]
+    part = set(zip(there.category, there.recipe, strict=True)) if len(there) < len(found) else ()
+    for row, (name, label) in itertools.product(rows_of(plan), names.items()):
+        if row.kind not in kinds and (row.name, name) not in part:
+            continue
         cells = {}
         for key in keys:
             value, word = 100 * summary(of[name], row, key)["value"], paper_value(known, row, name, key, plan.groups)

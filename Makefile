@@ -19,7 +19,7 @@ setup: .venv/installed
 	touch $@
 
 demo: setup
-	rkd paper --preset quick --name demo --runs runs/demo --categories gravel,washer --ablations washer --epochs 8 --set period=8 --cores $(CORES)
+	rkd paper --preset quick --name demo --runs runs/demo --categories washer --cores $(CORES)
 	@echo "Open reports/demo/index.html"
 
 check: setup

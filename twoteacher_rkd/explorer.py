@@ -628,7 +628,7 @@ def inside_html(
     ends = (0.5 - reach, 0.5 + reach)
     words = f"Share of {teachers[0]} in the iAFF weight, {share.mean():.1%} on average"
     panels.append(figure_html(data_uri(paint(share, ends, "PRGn")), words,
-                              f"{teachers[0]}: {share.mean():.1%} share<br>{scale_html(ends, 'PRGn')}"))
+                              f"{teachers[0]}: {share.mean():.1%}<br>{scale_html(ends, 'PRGn')}"))
     return '<div class="rkd-row rkd-five">' + "".join(panels) + "</div>"
 
 # %% ../nbs/16_explorer.ipynb #cell-061

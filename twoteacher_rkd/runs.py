@@ -30,7 +30,6 @@ from torch import nn
 import twoteacher_rkd
 from .data import BTAD_CATEGORIES, MVTEC_COUNTS, Category, fingerprint, has_masks, load_images, load_masks, verify
 from .evaluation import measure, predict_maps, score_table
-from .model import TwoTeacherRKD, build
 from .recipe import InputError, Recipe, choose, pick_device, provenance, recipe_from_json, recipe_to_json, seed_everything, weights_id
 from .training import fit
 
@@ -148,8 +147,10 @@ class Run:
 
     def model(self,
         device: str = "auto",  # where it shall compute
-    ) -> TwoTeacherRKD:
+    ) -> nn.Module:  # a `TwoTeacherRKD`
         "The trained model, teachers included, in evaluation mode."
+        from twoteacher_rkd.model import build  # torchvision is slow to import, and tables need only numbers
+
         model = build(self.recipe, teachers=False)
         self.read("model.safetensors", lambda path: model.load_state_dict(load_file(path)))
         return model.to(pick_device(device)).eval()
@@ -163,6 +164,8 @@ def run(
     resume: bool = True,  # False throws away what an earlier, unfinished attempt left
 ) -> Path:  # the run's folder
     "Train and evaluate a recipe on a category; a finished run is left as it is. Raises `InputError` for wrong input, `RunBusy`, or `TrainingError`."
+    from twoteacher_rkd.model import build
+
     folder = run_folder(out, category, recipe)
     if (folder / "metrics.json").exists():
         if Run(folder).provenance["fingerprint"] != fingerprint(category):

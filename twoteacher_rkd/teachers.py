@@ -26,7 +26,7 @@ class Narrow(Bottleneck):
     "A bottleneck (1 x 1, 3 x 3, 1 x 1) whose outputs are as wide as a basic block's."
     expansion = 1
 
-COMPACT = {"compact_bottleneck": (Narrow, [3, 4, 3, 1]), "compact_basic": (BasicBlock, [2, 2, 1, 1])}  # kind of block; blocks of each stage, the last never used
+COMPACT = {"compact_bottleneck": (Narrow, [3, 4, 1, 1]), "compact_basic": (BasicBlock, [2, 2, 1, 1])}  # kind of block; blocks of each stage, the last never used
 BACKBONES = (*COMPACT, *(name for name in list_models(module=torchvision.models) if "resne" in name))
 
 def whole_network(

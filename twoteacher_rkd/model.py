@@ -82,7 +82,12 @@ class TwoTeacherRKD(nn.Module):
     def forward(self,
         x: Tensor,  # (B, 3, H, W), normalised; H and W multiples of 32
     ) -> tuple:  # two lists of three maps: teachers' taps side by side, and the student's
-        taps = self.look(x)
+        return self.answer(self.look(x))
+
+    def answer(self,
+        taps: list,  # per teacher, three maps
+    ) -> tuple:  # two lists of three maps, as from `forward`
+        "What a student makes of the taps, beside them."
         target = [torch.cat(maps, 1) for maps in zip(*taps, strict=True)]
         return target, self.student(self.bottleneck(taps))
 

@@ -87,7 +87,7 @@ class TwoTeacherRKD(nn.Module):
     def answer(self,
         taps: list,  # per teacher, three maps
     ) -> tuple:  # two lists of three maps, as from `forward`
-        "What a student makes of the taps, beside them."
+        "The taps side by side, and what the student makes of them."
         target = [torch.cat(maps, 1) for maps in zip(*taps, strict=True)]
         return target, self.student(self.bottleneck(taps))
 

@@ -26,14 +26,17 @@ class Narrow(Bottleneck):
     "A bottleneck (1 x 1, 3 x 3, 1 x 1) whose outputs are as wide as a basic block's."
     expansion = 1
 
-COMPACT = {"compact_bottleneck": (Narrow, [3, 4, 1, 1]), "compact_basic": (BasicBlock, [2, 2, 1, 1])}  # kind of block; blocks of each stage, the last never used
+COMPACT = {  # the last stage is never used
+    "compact_bottleneck": dict(block=Narrow, layers=[3, 4, 1, 1], width_per_group=32),
+    "compact_basic": dict(block=BasicBlock, layers=[2, 2, 1, 1]),
+}
 BACKBONES = (*COMPACT, *(name for name in list_models(module=torchvision.models) if "resne" in name))
 
 def whole_network(
     name: str,  # one of `BACKBONES`
 ) -> ResNet:  # without weights
     "The network that a teacher's trunk is cut from."
-    return ResNet(*COMPACT[name], width_per_group=32 if name == "compact_bottleneck" else 64) if name in COMPACT else get_model(name, weights=None)
+    return ResNet(**COMPACT[name]) if name in COMPACT else get_model(name, weights=None)
 
 # %% ../nbs/03_teachers.ipynb #cell-008
 STEM, STAGES = ("conv1", "bn1", "relu", "maxpool"), ("layer1", "layer2", "layer3")

@@ -68,9 +68,10 @@ class Taps:
     def __getitem__(self,
         batch: Tensor,  # (B,), indices
     ) -> list:  # per teacher, three maps (B, C, h, w)
+        "The taps of some images."
         own = batch.tolist()
         if all(i in self.seen for i in own):
-            return [[torch.stack(maps) for maps in zip(*images, strict=True)] for images in zip(*(self.seen[i] for i in own), strict=True)]
+            return [[torch.stack(maps) for maps in zip(*teacher, strict=True)] for teacher in zip(*(self.seen[i] for i in own), strict=True)]
         images = self.images[batch].to(next(self.model.parameters()).device)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
             taps = self.model.look(normalize(images))

@@ -38,7 +38,7 @@ def check(
 ):
     "Say what data set this is, count its images, and list everything that is wrong with it."
     from twoteacher_rkd.data import describe, detect_dataset, find_category, list_categories, problems
-    from twoteacher_rkd.recipe import InputError
+    from twoteacher_rkd.utils import InputError
 
     dataset = detect_dataset(data_root)
     wrong = 0
@@ -153,7 +153,7 @@ def explore(
 ):
     "Look at a run in a browser: heatmaps, threshold, errors."
     from twoteacher_rkd.explorer import Results, contact_sheet, first_run, serve
-    from twoteacher_rkd.recipe import InputError
+    from twoteacher_rkd.utils import InputError
 
     if len(run) > 2:
         raise InputError(f"{len(run)} runs were given: --run takes one, or two to compare.")
@@ -174,7 +174,7 @@ def write_sheet(
     page: str,  # HTML
 ) -> None:
     "Write the contact sheet and print where it is. Raises `InputError` where it cannot be written."
-    from twoteacher_rkd.recipe import InputError
+    from twoteacher_rkd.utils import InputError
 
     try:
         path.write_text(page, encoding="utf-8")
@@ -188,7 +188,7 @@ def main() -> None:
     try:
         app()
     except Exception as error:
-        from twoteacher_rkd.recipe import InputError
+        from twoteacher_rkd.utils import InputError
 
         if not isinstance(error, (InputError, RuntimeError, OSError)):
             traceback.print_exc()  # a fault of ours

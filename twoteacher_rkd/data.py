@@ -24,7 +24,7 @@ import numpy as np
 import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from .recipe import InputError, choose
+from .utils import InputError, choose
 
 # %% ../nbs/01_data.ipynb #cell-005
 @dataclass(frozen=True)

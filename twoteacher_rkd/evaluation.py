@@ -15,7 +15,8 @@ from tqdm import tqdm
 from .data import Category, normalize
 from .losses import anomaly_map
 from .metrics import evaluate
-from .recipe import Recipe, keep_memory
+from .recipe import Recipe
+from .utils import keep_memory
 
 # %% ../nbs/12_evaluation.ipynb #cell-005
 @torch.inference_mode()
@@ -34,7 +35,7 @@ def predict_maps(
         batch = images[start : start + batch_size].to(device)
         with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
             teacher, student = model(normalize(batch))
-        maps[start : start + batch_size] = anomaly_map(teacher, student, size, recipe.fusion, recipe.sigma).cpu()
+        maps[start : start + batch_size] = anomaly_map(teacher, student, size, recipe.map_fusion, recipe.sigma).cpu()
     return maps
 
 # %% ../nbs/12_evaluation.ipynb #cell-007

@@ -40,9 +40,10 @@ from skimage.measure import find_contours
 from .data import FORMATS, normalize, read_image, to_rgb, upright
 from .losses import anomaly_map, scale_maps
 from .metrics import pixel_histograms, roc_curve
-from .plots import CMAPS, DEFECTIVE, FAINT, NORMAL, check_columns, kind_order, map_limits
-from .recipe import InputError, choose
+from .drawing import DEFECTIVE, FAINT, NORMAL
+from .plots import CMAPS, check_columns, kind_order, map_limits
 from .runs import Run
+from .utils import InputError, choose
 
 # %% ../nbs/16_explorer.ipynb #cell-007
 def check_results(
@@ -173,9 +174,9 @@ def look_inside(
     with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         teacher, student = model(x)
         fusion = model.bottleneck.fusion
-        share = fusion.weight(*model.bottleneck.fused(model.look(x)))[0].mean(0) if fusion else None
+        share = fusion.fusion_weights(*model.bottleneck.multi_scale_features(model.extract_features(x)))[0].mean(0) if fusion else None
     return {"scales": scale_maps(teacher, student, size)[:, 0].cpu().numpy(),
-            "map": anomaly_map(teacher, student, size, recipe.fusion, recipe.sigma)[0].cpu().numpy(),
+            "map": anomaly_map(teacher, student, size, recipe.map_fusion, recipe.sigma)[0].cpu().numpy(),
             "share": None if share is None else share.float().cpu().numpy()}
 
 # %% ../nbs/16_explorer.ipynb #cell-028

@@ -20,18 +20,18 @@ class AFF(nn.Module):
         super().__init__()
         self.attention = MSCAM(channels, r)
 
-    def weight(self,
+    def fusion_weights(self,
         x: Tensor,  # (B, C, H, W)
         y: Tensor,  # (B, C, H, W)
     ) -> Tensor:  # (B, C, H, W), the share of `x`, between 0 and 1
         "The share of `x` in the blend; `y` has the rest."
-        return self.attention.weight(x + y)
+        return self.attention.attention_weights(x + y)
 
     def forward(self,
         x: Tensor,  # (B, C, H, W)
         y: Tensor,  # (B, C, H, W)
     ) -> Tensor:  # (B, C, H, W)
-        return blend(x, y, self.weight(x, y))
+        return blend(x, y, self.fusion_weights(x, y))
 
 # %% ../nbs/05_iaff.ipynb #cell-007
 def blend(
@@ -52,15 +52,15 @@ class IAFF(nn.Module):
         super().__init__()
         self.first, self.attention = AFF(channels, r), MSCAM(channels, r)
 
-    def weight(self,
+    def fusion_weights(self,
         x: Tensor,  # (B, C, H, W)
         y: Tensor,  # (B, C, H, W)
     ) -> Tensor:  # (B, C, H, W), the share of `x`, between 0 and 1
         "The share of `x` in the final blend; `y` has the rest."
-        return self.attention.weight(self.first(x, y))
+        return self.attention.attention_weights(self.first(x, y))
 
     def forward(self,
         x: Tensor,  # (B, C, H, W), the first teacher's
         y: Tensor,  # (B, C, H, W), the second's
     ) -> Tensor:  # (B, C, H, W)
-        return blend(x, y, self.weight(x, y))
+        return blend(x, y, self.fusion_weights(x, y))

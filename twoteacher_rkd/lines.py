@@ -31,7 +31,7 @@ from scipy import ndimage
 from skimage import data
 from tqdm import tqdm
 
-from .recipe import InputError, choose
+from .utils import InputError, choose
 
 # %% ../nbs/02_lines.ipynb #cell-005
 @dataclass(frozen=True)

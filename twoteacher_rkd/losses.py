@@ -10,7 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from .recipe import InputError, choose
+from .utils import InputError, choose
 
 # %% ../nbs/08_losses.ipynb #cell-005
 def distance_map(

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from scipy import ndimage
 
-from .recipe import InputError
+from .utils import InputError
 
 # %% ../nbs/10_metrics.ipynb #cell-005
 def as_tensor(

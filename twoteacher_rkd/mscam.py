@@ -9,7 +9,7 @@ __all__ = ['branch', 'MSCAM']
 import torch
 from torch import Tensor, nn
 
-from .recipe import InputError
+from .utils import InputError
 
 # %% ../nbs/04_mscam.ipynb #cell-005
 def branch(
@@ -31,15 +31,15 @@ class MSCAM(nn.Module):
         super().__init__()
         if r < 1:
             raise InputError(f"MS-CAM's reduction r is {r}: it must be at least 1.")
-        self.local, self.globe = branch(channels, r), branch(channels, r)
+        self.local_branch, self.global_branch = branch(channels, r), branch(channels, r)
 
-    def weight(self,
+    def attention_weights(self,
         x: Tensor,  # (B, C, H, W)
     ) -> Tensor:  # (B, C, H, W), between 0 and 1
         "How much each channel counts at each place."
-        return torch.sigmoid(self.local(x) + self.globe(x.mean((2, 3), keepdim=True)))
+        return torch.sigmoid(self.local_branch(x) + self.global_branch(x.mean((2, 3), keepdim=True)))
 
     def forward(self,
         x: Tensor,  # (B, C, H, W)
     ) -> Tensor:  # (B, C, H, W), weighted
-        return x * self.weight(x)
+        return x * self.attention_weights(x)

@@ -15,8 +15,9 @@ import pandas as pd
 import yaml
 
 import twoteacher_rkd
-from .recipe import InputError, Recipe, choose, read_recipe
+from .recipe import Recipe, read_recipe
 from .runs import Run
+from .utils import InputError, choose
 
 # %% ../nbs/17_paper.ipynb #cell-005
 NOTEBOOKS = Path(twoteacher_rkd.__file__).parents[1] / "nbs/paper"

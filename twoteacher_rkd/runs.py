@@ -30,8 +30,9 @@ from torch import nn
 import twoteacher_rkd
 from .data import BTAD_CATEGORIES, MVTEC_COUNTS, Category, fingerprint, has_masks, load_images, load_masks, verify
 from .evaluation import measure, predict_maps, score_table
-from .recipe import InputError, Recipe, choose, pick_device, provenance, recipe_from_json, recipe_to_json, seed_everything, weights_id
+from .recipe import Recipe, recipe_from_json, recipe_to_json, weights_id
 from .training import fit
+from .utils import InputError, choose, pick_device, provenance, seed_everything
 
 # %% ../nbs/13_runs.ipynb #cell-005
 def run_folder(

@@ -19,7 +19,8 @@ from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights, list_models
 from torchvision.models.resnet import BasicBlock, Bottleneck, ResNet
 
-from .recipe import BUNDLED, InputError, choose
+from .recipe import BUNDLED
+from .utils import InputError, choose
 
 # %% ../nbs/03_teachers.ipynb #cell-005
 class Narrow(Bottleneck):

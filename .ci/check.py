@@ -1,13 +1,16 @@
-"""The quick checks behind `make check`; `--write-readme` makes README.md from nbs/index.ipynb."""
+"""The quick checks behind `make check`; `--write-readme` makes README.md from nbs/index.ipynb, `--table` prints the shape of all modules."""
+import ast
 import hashlib
 import json
 import re
+import statistics
 import subprocess
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NBS, PACKAGE = ROOT / "nbs", ROOT / "twoteacher_rkd"
+SEVERAL_DEFINITIONS = {"10_metrics"}  # notebooks that may define small functions together
 WITHOUT_PARAMETERS = {"audit"}  # paper notebooks that take nothing
 PRIVATE = re.compile(rf"{re.escape(str(ROOT))}/|/home/|/root/|/tmp/|\b0x[0-9a-f]{{8,}}")  # places of one machine, memory addresses
 
@@ -62,6 +65,58 @@ def notebooks() -> list[str]:
     return wrong
 
 
+def exported(cells: list) -> list[tuple[int, int]]:
+    "Lines and definitions of each exported cell that defines something."
+    found = []
+    for cell in cells:
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "code" and source.startswith("#| export"):
+            lines = [line for line in source.splitlines() if line.strip() and not line.startswith("#|")]
+            definitions = sum(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in ast.parse(source).body)
+            if definitions:
+                found.append((len(lines), definitions))
+    return found
+
+
+def shapes() -> dict:
+    "Module -> exported lines, cells, median and longest exported cell, cells with several definitions."
+    table = {}
+    for path in sorted(NBS.glob("*.ipynb")):
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        module = PACKAGE / f"{re.sub('^[0-9]+[a-z]?_', '', path.stem)}.py"
+        found = exported(cells)
+        if found and module.exists():
+            sizes = [lines for lines, _ in found]
+            several = sum(definitions > 1 for _, definitions in found)
+            table[path.stem] = (len(module.read_text(encoding="utf-8").splitlines()), len(cells), statistics.median(sizes), max(sizes), several)
+    return table
+
+
+def too_large() -> list[str]:
+    "Notebooks that are longer than a reader's patience."
+    wrong = []
+    for name, (_, cells, median, longest, several) in shapes().items():
+        for value, limit, what in ((cells, 90, "cells"), (median, 22, "lines in its median exported cell"), (longest, 40, "lines in its longest exported cell")):
+            if value > limit:
+                wrong.append(f"nbs/{name}.ipynb has {value} {what}; at most {limit}: split it.")
+        if several and name not in SEVERAL_DEFINITIONS:
+            wrong.append(f"nbs/{name}.ipynb has {several} cells with several definitions: one a cell.")
+    return wrong
+
+
+def dead_links() -> list[str]:
+    "Links from a notebook to files that are not there."
+    wrong = []
+    for path in NBS.rglob("*.ipynb"):
+        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
+            if cell["cell_type"] == "markdown":
+                for link in re.findall(r"\]\(([^)\s]+)\)", "".join(cell["source"])):
+                    target = link.split("#")[0]
+                    if target and not re.match(r"\w+:", link) and not (path.parent / target).exists():
+                        wrong.append(f"{path.relative_to(ROOT)} links to {link}, which is not there.")
+    return wrong
+
+
 def readme() -> str:
     "README.md: the front page, with links as seen from the repository's root."
     command = ["jupyter", "nbconvert", "--log-level", "ERROR", "--to", "markdown", "--stdout", str(NBS / "index.ipynb")]
@@ -74,7 +129,12 @@ def main() -> None:
     if "--write-readme" in sys.argv:
         (ROOT / "README.md").write_text(readme(), encoding="utf-8")
         return
-    wrong = in_sync() + untracked() + orphans() + notebooks()
+    if "--table" in sys.argv:
+        print(f"{'notebook':20}{'lines':>7}{'cells':>7}{'median':>8}{'longest':>9}{'several':>9}")
+        for name, values in shapes().items():
+            print(f"{name:20}{values[0]:7}{values[1]:7}{values[2]:8g}{values[3]:9}{values[4]:9}")
+        return
+    wrong = in_sync() + untracked() + orphans() + notebooks() + too_large() + dead_links()
     if (ROOT / "README.md").read_text(encoding="utf-8") != readme():
         wrong.append("README.md differs from nbs/index.ipynb: make readme.")
     style = subprocess.run(["ruff", "check", "--quiet", "."], cwd=ROOT)

@@ -6,7 +6,7 @@
 __all__ = ['LINES', 'SMALLEST', 'VERSION', 'Line', 'render_scene', 'difference_mask', 'render', 'image_rng', 'write_image',
            'line_jobs', 'is_complete', 'make_line', 'make_lines']
 
-# %% ../nbs/02d_lines.ipynb #58f0c559
+# %% ../nbs/02d_lines.ipynb #c25f6f87
 import json
 import os
 import shutil
@@ -63,7 +63,7 @@ def render_scene(
     foreign = np.zeros((size, size), bool) if surface.foreign is None else surface.foreign[::SUPERSAMPLING, ::SUPERSAMPLING]
     return expose(shade(surface, lamp), camera), foreign
 
-# %% ../nbs/02d_lines.ipynb #8406f2aa
+# %% ../nbs/02d_lines.ipynb #393a1c48
 def difference_mask(
     clean: np.ndarray,  # (size, size, 3) 0 to 255, before noise
     defective: np.ndarray,  # the same with the defect
@@ -112,7 +112,7 @@ def image_rng(
     "The generator that belongs to one image and no other."
     return np.random.default_rng([seed, zlib.crc32(f"{line}/{split}/{kind}/{index}".encode())])
 
-# %% ../nbs/02d_lines.ipynb #f487a753
+# %% ../nbs/02d_lines.ipynb #ad983a5b
 def write_image(
     folder: Path,  # of the line
     seed: int,
@@ -139,7 +139,7 @@ def line_jobs(
     wanted = [("train", "good", train), ("test", "good", good)] + [("test", kind, each) for kind in LINES[name].kinds]
     return [(name, split, kind, index) for split, kind, count in wanted for index in range(count)]
 
-# %% ../nbs/02d_lines.ipynb #4e1aa906
+# %% ../nbs/02d_lines.ipynb #8d15b176
 def is_complete(
     folder: Path,  # of a line
     settings: dict,  # what it should have been made with

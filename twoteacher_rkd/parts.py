@@ -8,7 +8,7 @@ __all__ = ['INKS', 'PRINTED', 'PITCH', 'ROW', 'PIN', 'Pose', 'random_pose', 'war
            'label_print', 'label_drawing', 'spoil_print', 'board', 'torn_corner', 'crease', 'label', 'pins', 'housing',
            'debris', 'housing_mark', 'connector']
 
-# %% ../nbs/02c_parts.ipynb #ccb3c830
+# %% ../nbs/02c_parts.ipynb #7e62bc50
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 from pathlib import Path
@@ -24,7 +24,7 @@ from .surfaces import (
 # %% ../nbs/02c_parts.ipynb #cell-040
 @dataclass(frozen=True)
 class Pose:
-    "Where a part lies: its own coordinates at every surface point, and the lamp."
+    "Where a part lies, and its own coordinates at every surface point."
     u: np.ndarray  # (n, n) across the part, half images
     v: np.ndarray  # (n, n) down the part
     scale: float
@@ -45,7 +45,7 @@ class Pose:
         c, s = np.cos(self.turn) * self.scale, np.sin(self.turn) * self.scale
         return s * u + c * v + self.shift[1], c * u - s * v + self.shift[0]
 
-# %% ../nbs/02c_parts.ipynb #1a1dd5e1
+# %% ../nbs/02c_parts.ipynb #7ff17967
 def random_pose(
     n: int,  # points a side
     rng: np.random.Generator,
@@ -88,14 +88,14 @@ def box_distance(
     a, b = np.abs(u) - (half_u - corner), np.abs(v) - (half_v - corner)
     return length(np.maximum(a, 0), np.maximum(b, 0)) + np.minimum(np.maximum(a, b), 0) - corner
 
-# %% ../nbs/02c_parts.ipynb #3283efc6
+# %% ../nbs/02c_parts.ipynb #e97bda7a
 def coverage(
     distance: np.ndarray,  # signed, half images
 ) -> np.ndarray:  # coverage, 0 to 1
     "What a signed distance covers, with an edge one surface point wide."
     return np.clip(0.5 - distance * (len(distance) / 2), 0, 1)
 
-# %% ../nbs/02c_parts.ipynb #ab970db3
+# %% ../nbs/02c_parts.ipynb #e6f189be
 def rim_height(
     distance: np.ndarray,  # signed, half images
     width: float,  # of the rounding, half images
@@ -105,7 +105,7 @@ def rim_height(
     t = np.clip(-distance / width, 0, 1)
     return height * np.sqrt(1 - (1 - t) ** 2 + 1e-6)
 
-# %% ../nbs/02c_parts.ipynb #9950fdb0
+# %% ../nbs/02c_parts.ipynb #7c854b3f
 def cast_shadow(
     cover: np.ndarray,  # (n, n) what covers the ground, 0 to 1
     lamp: np.ndarray,  # (3,)
@@ -118,7 +118,7 @@ def cast_shadow(
     dark = ndimage.shift(ndimage.gaussian_filter(small, height * n / 32), (step[1], step[0]), order=1, mode="nearest")
     return np.asarray(Image.fromarray(dark).resize((n, n), Image.Resampling.BILINEAR))
 
-# %% ../nbs/02c_parts.ipynb #89caba00
+# %% ../nbs/02c_parts.ipynb #e90e27ad
 def font(
     points: float,  # height in pixels
     bold: bool = False,
@@ -187,7 +187,7 @@ def rust(
     height = surface.height + 0.004 * speckle
     return replace(surface, color=blend(surface.color, brown, cover), height=height, gloss=surface.gloss * (1 - cover))
 
-# %% ../nbs/02c_parts.ipynb #a57234dc
+# %% ../nbs/02c_parts.ipynb #cac64867
 def groove_direction(
     pose: Pose,
     radius: np.ndarray,  # (n, n) from the middle
@@ -254,7 +254,7 @@ def label_print(
     write(-0.71, 0.49, "4 012345 678901", 0.085)
     return image.resize((m, m), Image.Resampling.LANCZOS)
 
-# %% ../nbs/02c_parts.ipynb #61306db9
+# %% ../nbs/02c_parts.ipynb #f407e612
 def label_drawing(
     m: int,  # pixels a side
     rng: np.random.Generator,
@@ -295,7 +295,7 @@ def board(
     tone = 1 + 0.09 * fibres + 0.05 * np.sin(2 * np.pi * 9 * pose.v + rng.uniform(0, 6)) + 0.06 * smooth_noise(rng, n, 4)
     return tone * rgb(0.36, 0.235, 0.135)
 
-# %% ../nbs/02c_parts.ipynb #2bd4a25f
+# %% ../nbs/02c_parts.ipynb #720f491d
 def torn_corner(
     outline: np.ndarray,  # (n, n) signed distance of the label
     pose: Pose,
@@ -321,7 +321,7 @@ def crease(
     worn = fold * smoothstep(smooth_noise(rng, n, 40, 2), -0.4, 0.6) * defect.between(0.35, 1)
     return replace(surface, color=blend(surface.color, 0.9, worn), height=surface.height + defect.between(0.016, 0.07) * ridge)
 
-# %% ../nbs/02c_parts.ipynb #56ccddd1
+# %% ../nbs/02c_parts.ipynb #c5f13eb7
 def label(
     n: int,  # points a side
     part: str,  # `train` or `test`: of no consequence for a part
@@ -386,7 +386,7 @@ def housing(
         body = np.maximum(body, size - length(u - along, v - side * 0.45))
     return np.maximum(body, -holes), cavity
 
-# %% ../nbs/02c_parts.ipynb #cf025d09
+# %% ../nbs/02c_parts.ipynb #85fc453b
 def debris(
     surface: Surface,
     defect: Defect,

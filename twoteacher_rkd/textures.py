@@ -7,7 +7,7 @@ __all__ = ['TRAIN_SIDE', 'TEST_SIDE', 'TEXTURES', 'MESH', 'TEXTURE_DEFECTS', 'Te
            'color_table', 'texture_surface', 'moved_patch', 'crack', 'missing_mortar', 'bare_ground', 'leaf',
            'texture_line']
 
-# %% ../nbs/02b_textures.ipynb #f4df4990
+# %% ../nbs/02b_textures.ipynb #cec83543
 from dataclasses import dataclass, replace
 from functools import lru_cache, partial
 
@@ -57,7 +57,7 @@ def photograph(
     slow = ndimage.gaussian_filter(grey, 60, mode="reflect")
     return Image.fromarray(np.clip(grey - 0.7 * (slow - slow.mean()), 0, 1))
 
-# %% ../nbs/02b_textures.ipynb #d7f2470a
+# %% ../nbs/02b_textures.ipynb #2156afb3
 def random_view(
     texture: Texture,
     part: str,  # `train` or `test`
@@ -73,7 +73,7 @@ def random_view(
     width = TRAIN_SIDE if part == "train" else TEST_SIDE
     return square[:3] + rng.uniform(reach, np.array([width, 512]) - reach)
 
-# %% ../nbs/02b_textures.ipynb #61afc7f9
+# %% ../nbs/02b_textures.ipynb #7f06fb45
 MESH = 12  # pieces a side in which a view is bent
 
 def bent_mesh(
@@ -100,7 +100,7 @@ def color_table(
     dark, light = (np.array(color)[:, None] for color in (TEXTURES[name].dark, TEXTURES[name].light))
     return (0.95 * (dark + np.linspace(0, 1, 1024) * (light - dark)) ** 2.2).astype(np.float32)
 
-# %% ../nbs/02b_textures.ipynb #5aae195f
+# %% ../nbs/02b_textures.ipynb #16b4856f
 def texture_surface(
     name: str,  # in `TEXTURES`
     n: int,  # points a side
@@ -147,7 +147,7 @@ def crack(
     depth = opening * (0.75 + 0.25 * smooth_noise(rng, n, 20, 1)).clip(0.3, 1)
     return replace(surface, color=surface.color * (1 - defect.between(0.5, 0.9) * depth))
 
-# %% ../nbs/02b_textures.ipynb #721a8599
+# %% ../nbs/02b_textures.ipynb #b9418c4c
 def missing_mortar(
     surface: Surface,
     defect: Defect,
@@ -174,7 +174,7 @@ def bare_ground(
     grains = 1 + 0.3 * smooth_noise(rng, n, n // 6, 2) + 0.15 * smooth_noise(rng, n, 10)
     return replace(surface, color=blend(surface.color, grains.clip(0.2, 2) * rgb(*tone), cover))
 
-# %% ../nbs/02b_textures.ipynb #1c0a71e4
+# %% ../nbs/02b_textures.ipynb #62bf5494
 def leaf(
     surface: Surface,
     defect: Defect,
@@ -192,7 +192,7 @@ def leaf(
     color = blend(surface.color * (1 - 0.5 * shadow), tinted, body * defect.between(0.85, 1))
     return replace(surface, color=color, height=surface.height + 0.08 * size * body * (1 - np.cos(3 * v)))
 
-# %% ../nbs/02b_textures.ipynb #5ade68d0
+# %% ../nbs/02b_textures.ipynb #2e76dc13
 TEXTURE_DEFECTS = {  # texture: kind of defect: a function of surface and defect
     "brick": {
         "crack": crack,

@@ -6,7 +6,7 @@
 __all__ = ['CMAPS', 'ROWS', 'RUN_FIGURES', 'map_limits', 'image_stack', 'draw_panel', 'grid_rows', 'panel_side', 'wrap_titles',
            'grid_axes', 'add_colour_bar', 'heatmap_grid', 'run_grid', 'run_figure']
 
-# %% ../nbs/14b_heatmaps.ipynb #45f24b49
+# %% ../nbs/14b_heatmaps.ipynb #2c42739a
 import textwrap
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from .plots import as_array, kind_breakdown, loss_curve, pr_figure, pro_figure, 
 from .runs import Run
 from .utils import InputError, choose
 
-# %% ../nbs/14b_heatmaps.ipynb #7e68269f
+# %% ../nbs/14b_heatmaps.ipynb #5f4f3b32
 def map_limits(
     maps: np.ndarray,  # (N, S, S), the maps that are shown
     limits=None,  # lowest and highest value of the scale; None takes them from `maps`
@@ -35,11 +35,11 @@ def map_limits(
         raise InputError(f"limits must be two increasing numbers (low, high), but they are {tuple(limits)}: swap or mend them.")
     return low, high
 
-# %% ../nbs/14b_heatmaps.ipynb #d4c5e89a
+# %% ../nbs/14b_heatmaps.ipynb #3c7a80df
 CMAPS = ("inferno", "jet")
 ROWS = ("input", "mask", "heatmap", "overlay")
 
-# %% ../nbs/14b_heatmaps.ipynb #3a3bdf4c
+# %% ../nbs/14b_heatmaps.ipynb #48925299
 def image_stack(
     images,  # uint8, (N, 3, S, S) or (N, S, S, 3)
     masks,  # (N, S, S) true where defective, or None
@@ -57,7 +57,7 @@ def image_stack(
             raise InputError(f"{what} are {array.shape}, but the images call for {images.shape[:3]}: give one of that size for each.")
     return images, masks, maps
 
-# %% ../nbs/14b_heatmaps.ipynb #dd3841b3
+# %% ../nbs/14b_heatmaps.ipynb #beaa3011
 def draw_panel(
     axis,  # where
     row: str,  # one of `ROWS`
@@ -86,7 +86,7 @@ def draw_panel(
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
 
-# %% ../nbs/14b_heatmaps.ipynb #1db6935e
+# %% ../nbs/14b_heatmaps.ipynb #69d9f342
 def grid_rows(
     rows,  # names from `ROWS`, top to bottom
     masks,  # masks or None
@@ -100,14 +100,14 @@ def grid_rows(
         raise InputError(f"alpha {alpha} must lie between 0 (the photograph alone) and 1 (the heatmap alone).")
     return rows
 
-# %% ../nbs/14b_heatmaps.ipynb #48d0f9b4
+# %% ../nbs/14b_heatmaps.ipynb #6cb1565d
 def panel_side(
     count: int,  # columns
 ) -> float:  # inches
     "The side of a panel: about a page's width for all columns, but neither tiny nor huge."
     return float(np.clip(6.0 / count, 0.75, 1.3))
 
-# %% ../nbs/14b_heatmaps.ipynb #0787cc45
+# %% ../nbs/14b_heatmaps.ipynb #34d66319
 def wrap_titles(
     titles,  # any strings
     count: int,  # columns
@@ -116,7 +116,7 @@ def wrap_titles(
     width = int(panel_side(count) * 15)  # characters
     return ["\n".join(textwrap.fill(part, width) for part in str(title).replace("_", " ").split("\n")) for title in titles]
 
-# %% ../nbs/14b_heatmaps.ipynb #2c0ca675
+# %% ../nbs/14b_heatmaps.ipynb #44137049
 def grid_axes(
     rows: int,  # panels downwards
     columns: int,  # panels across
@@ -130,7 +130,7 @@ def grid_axes(
         "left": left / width, "right": 1 - right / width, "bottom": bottom / height, "top": 1 - top / height,
         "wspace": gap / side, "hspace": gap / side})
 
-# %% ../nbs/14b_heatmaps.ipynb #6a5f9f6e
+# %% ../nbs/14b_heatmaps.ipynb #8f46f3cc
 def add_colour_bar(
     figure: Figure,  # where
     axes: np.ndarray,  # (rows, columns) of axes
@@ -151,7 +151,7 @@ def add_colour_bar(
     bar.ax.tick_params(labelsize=7)
     bar.outline.set_visible(False)
 
-# %% ../nbs/14b_heatmaps.ipynb #434519c3
+# %% ../nbs/14b_heatmaps.ipynb #41e6c131
 def heatmap_grid(
     images,  # (N, 3, S, S) or (N, S, S, 3), uint8: one column each
     masks,  # (N, S, S), true where defective; None leaves the row of masks out
@@ -180,7 +180,7 @@ def heatmap_grid(
     add_colour_bar(figure, axes, rows, colours, maps)
     return figure
 
-# %% ../nbs/14b_heatmaps.ipynb #daf3a61c
+# %% ../nbs/14b_heatmaps.ipynb #56837cc5
 def run_grid(
     run: Run,  # finished
     rows,  # which of its test images, by their number in `scores`
@@ -197,7 +197,7 @@ def run_grid(
     images = load_images(samples, size) if known else np.zeros((len(rows), 3, size, size), np.uint8)
     return heatmap_grid(images, masks, run.maps[rows], titles, ROWS[:3] if known else ROWS[1:3], cmap, limits)
 
-# %% ../nbs/14b_heatmaps.ipynb #d8dd17d2
+# %% ../nbs/14b_heatmaps.ipynb #ac4c1650
 RUN_FIGURES = {
     "scores": lambda run: score_histogram(run.scores.label, run.scores.score),
     "kinds": lambda run: kind_breakdown(run.scores),
@@ -207,7 +207,7 @@ RUN_FIGURES = {
     "loss": lambda run: loss_curve(run.history),
 }
 
-# %% ../nbs/14b_heatmaps.ipynb #b82637c8
+# %% ../nbs/14b_heatmaps.ipynb #15fda63c
 def run_figure(
     folder: Path,  # a finished run
     what: str,  # one of `RUN_FIGURES`

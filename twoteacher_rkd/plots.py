@@ -7,7 +7,7 @@ __all__ = ['figure_and_axis', 'as_array', 'check_columns', 'split_scores', 'over
            'draw_curve', 'roc_figure', 'pr_figure', 'pro_figure', 'kind_order', 'count_label', 'kind_breakdown',
            'schedule_minima', 'mark_minima', 'loss_curve', 'check_ablation', 'ablation_plot']
 
-# %% ../nbs/14a_plots.ipynb #a56ccb96
+# %% ../nbs/14a_plots.ipynb #26f2a359
 import numpy as np
 import pandas as pd
 import torch
@@ -17,7 +17,7 @@ from .drawing import DEFECTIVE, FAINT, INK, NORMAL, NotebookFigure
 from .metrics import aupro, auroc, average_precision, check_limit, check_pair, pr_curve, pro_curve, roc_curve
 from .utils import InputError
 
-# %% ../nbs/14a_plots.ipynb #fe05eb9e
+# %% ../nbs/14a_plots.ipynb #bbd2fa32
 def figure_and_axis(
     axis,  # a matplotlib axis, or None for a new figure
     width: float = 4.6,  # inches, of a new figure
@@ -29,7 +29,7 @@ def figure_and_axis(
         return figure, figure.subplots()
     return axis.get_figure(root=True), axis
 
-# %% ../nbs/14a_plots.ipynb #f06fd76b
+# %% ../nbs/14a_plots.ipynb #3746ca32
 def as_array(
     value,  # array, tensor or list of numbers
     what: str,  # its name, for the message
@@ -46,7 +46,7 @@ def as_array(
         raise InputError(f"{what} must hold finite numbers, but some of its {array.size} values are not: leave those entries out.")
     return array.astype(np.float32) if array.dtype == np.float16 else array  # sums and steps of a colour scale need the range
 
-# %% ../nbs/14a_plots.ipynb #6d389c6b
+# %% ../nbs/14a_plots.ipynb #5fbae34f
 def check_columns(
     table: pd.DataFrame,  # any
     names: tuple,  # columns that are needed
@@ -58,7 +58,7 @@ def check_columns(
         needed = ", ".join(names)
         raise InputError(f"The {what} needs rows and the columns {needed}, but lacks {', '.join(lacking) or 'rows'}: read it again.")
 
-# %% ../nbs/14a_plots.ipynb #da46f51f
+# %% ../nbs/14a_plots.ipynb #2028511c
 def split_scores(
     labels,  # (N,), 0 normal, 1 defective
     scores,  # (N,), image scores, higher is more anomalous
@@ -67,7 +67,7 @@ def split_scores(
     labels, scores = (values.cpu().numpy() for values in check_pair(labels, scores))
     return scores[~labels], scores[labels]
 
-# %% ../nbs/14a_plots.ipynb #58a92645
+# %% ../nbs/14a_plots.ipynb #1307fb32
 def overlap(
     labels,  # (N,), 0 normal, 1 defective
     scores,  # (N,), image scores
@@ -78,7 +78,7 @@ def overlap(
         raise InputError(f"The overlap needs both classes, but there are {len(normal)} normal and {len(defective)} defective scores.")
     return int((defective <= normal.max()).sum()), len(defective)
 
-# %% ../nbs/14a_plots.ipynb #a9a85233
+# %% ../nbs/14a_plots.ipynb #551466e8
 def overlap_text(
     labels,  # (N,), 0 normal, 1 defective
     scores,  # (N,), image scores
@@ -89,7 +89,7 @@ def overlap_text(
     count, total = overlap(labels, scores)
     return f"{count} of {total} defective images ({count / total:.1%})\nscore ≤ the highest of {len(scores) - total} normal"
 
-# %% ../nbs/14a_plots.ipynb #41db2356
+# %% ../nbs/14a_plots.ipynb #f77b13bf
 def score_histogram(
     labels,  # (N,), 0 normal, 1 defective
     scores,  # (N,), image scores
@@ -115,7 +115,7 @@ def score_histogram(
         axis.legend(loc="upper left", bbox_to_anchor=(1, 1))  # outside, where it covers no image
     return figure
 
-# %% ../nbs/14a_plots.ipynb #8a105fce
+# %% ../nbs/14a_plots.ipynb #ce50ea96
 def draw_curve(
     axis,  # where
     x,  # (points,), rising
@@ -134,7 +134,7 @@ def draw_curve(
     axis.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), box_aspect=1)
     axis.grid()
 
-# %% ../nbs/14a_plots.ipynb #1fe64d4c
+# %% ../nbs/14a_plots.ipynb #69185e48
 def roc_figure(
     labels,  # 0 normal, 1 defective, any shape: images or pixels
     scores,  # same shape
@@ -151,7 +151,7 @@ def roc_figure(
     axis.set(xlabel="false positive rate", ylabel="true positive rate", title=f"{title} ROC-AUC {area:.4f}".strip())
     return figure
 
-# %% ../nbs/14a_plots.ipynb #98390363
+# %% ../nbs/14a_plots.ipynb #d930e515
 def pr_figure(
     labels,  # 0 normal, 1 defective, any shape: images or pixels
     scores,  # same shape
@@ -172,7 +172,7 @@ def pr_figure(
     axis.set(xlabel="recall", ylabel="precision", title=f"{title} average precision {area:.4f}".strip())
     return figure
 
-# %% ../nbs/14a_plots.ipynb #e06055d8
+# %% ../nbs/14a_plots.ipynb #d5e8f433
 def pro_figure(
     masks,  # (N, S, S), true where defective
     maps,  # (N, S, S), anomaly values
@@ -195,7 +195,7 @@ def pro_figure(
     axis.set(xlabel="false positive rate of pixels", ylabel="mean region overlap", title=f"{title} AUPRO {area:.4f}".strip())
     return figure
 
-# %% ../nbs/14a_plots.ipynb #4db40b6a
+# %% ../nbs/14a_plots.ipynb #8af356b6
 def kind_order(
     scores: pd.DataFrame,  # columns image, kind, label, score: what a run's scores.csv holds
 ) -> list:  # names of kinds, the normal ones first
@@ -204,7 +204,7 @@ def kind_order(
     split_scores(scores["label"], scores["score"])
     return list(scores.groupby("kind").agg({"label": "max", "score": "median"}).sort_values(["label", "score"], kind="stable").index)
 
-# %% ../nbs/14a_plots.ipynb #d4f73955
+# %% ../nbs/14a_plots.ipynb #5ef20588
 def count_label(
     values: np.ndarray,  # scores of one kind
     threshold,  # a score, or None
@@ -216,7 +216,7 @@ def count_label(
     wrong = int((values < threshold).sum() if defect else (values >= threshold).sum())
     return f"{wrong} of {len(values)} {'missed' if defect else 'false alarms'}"
 
-# %% ../nbs/14a_plots.ipynb #7fb00670
+# %% ../nbs/14a_plots.ipynb #e0684d16
 def kind_breakdown(
     scores: pd.DataFrame,  # columns image, kind, label, score: what a run's scores.csv holds
     threshold=None,  # a score from which on an image is called defective, or None
@@ -240,7 +240,7 @@ def kind_breakdown(
     axis.grid(axis="x")
     return figure
 
-# %% ../nbs/14a_plots.ipynb #7925e992
+# %% ../nbs/14a_plots.ipynb #569a0a06
 def schedule_minima(
     history: pd.DataFrame,  # columns epoch and learning_rate, one row an epoch
 ) -> list:  # epochs
@@ -250,7 +250,7 @@ def schedule_minima(
     last = len(rate) > 1 and rate[-1] < rate[-2] and rate[-1] <= 0.1 * rate.max()
     return history["epoch"].to_numpy()[np.r_[False, inner, last][-len(rate):]].tolist()
 
-# %% ../nbs/14a_plots.ipynb #de59dbf9
+# %% ../nbs/14a_plots.ipynb #67129540
 def mark_minima(
     above,  # the axis of the loss
     below,  # the axis of the learning rate
@@ -264,7 +264,7 @@ def mark_minima(
         if len(minima) <= 12:
             below.annotate(f"{epoch}", (epoch, rate), (0, 6), textcoords="offset points", ha="center", fontsize=7, color=NORMAL)
 
-# %% ../nbs/14a_plots.ipynb #7564029d
+# %% ../nbs/14a_plots.ipynb #60ab9625
 def loss_curve(
     history: pd.DataFrame,  # columns epoch, loss, learning_rate: what a run's history.csv holds
 ) -> Figure:
@@ -275,6 +275,8 @@ def loss_curve(
     epoch, rate, marker = history["epoch"], history["learning_rate"], "." if len(history) < 30 else None
     above.plot(epoch, history["loss"], color=INK, marker=marker)
     above.set(yscale="log", ylabel="training loss")
+    above.yaxis.set_major_formatter("{x:g}")
+    above.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if history["loss"].max() < 10 * history["loss"].min() else "")
     below.plot(epoch, rate, color=INK, marker=marker)
     mark_minima(above, below, history)
     share = rate.iloc[-1] / rate.max()
@@ -283,7 +285,7 @@ def loss_curve(
     below.xaxis.get_major_locator().set_params(integer=True)
     return figure
 
-# %% ../nbs/14a_plots.ipynb #923df500
+# %% ../nbs/14a_plots.ipynb #a7240fe1
 def check_ablation(
     table: pd.DataFrame,  # columns variant, metric, mean, low, high
 ) -> None:
@@ -298,7 +300,7 @@ def check_ablation(
         interval = f"{row['low']} to {row['high']}"
         raise InputError(f"{row['variant']}, {row['metric']}: mean {row['mean']} lies outside {interval}; are the columns swapped?")
 
-# %% ../nbs/14a_plots.ipynb #eac572a9
+# %% ../nbs/14a_plots.ipynb #72afe187
 def ablation_plot(
     table: pd.DataFrame,  # columns variant, metric, mean, low, high; a missing mean is "not run", a missing low or high has no interval
     title: str = "",  # above the panels

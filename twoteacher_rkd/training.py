@@ -84,7 +84,7 @@ class FeatureCache:
 class TrainingError(RuntimeError):
     "Training went wrong; the message says where and what to try."
 
-# %% ../nbs/11_training.ipynb #be296eca
+# %% ../nbs/11_training.ipynb #9ecdebbf
 def train_step(
     model: nn.Module,  # in training mode
     optimizer: torch.optim.Optimizer,  # over `model.trainable()`

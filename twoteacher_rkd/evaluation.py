@@ -59,5 +59,5 @@ def measure(
     maps: Tensor,  # (N, S, S)
     masks: Tensor = None,  # (N, S, S), bool, or None
 ) -> dict:  # metric -> fraction, or None where it is undefined
-    "All metrics of Section 4.2, with intervals."
+    "All metrics of Section 4.2, with confidence intervals."
     return evaluate(scores.label.to_numpy(), scores.score.to_numpy(np.float64), masks, maps)

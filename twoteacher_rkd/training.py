@@ -52,16 +52,16 @@ def batches(
     return order[: count // recipe.batch_size * recipe.batch_size].view(-1, recipe.batch_size)
 
 # %% ../nbs/11_training.ipynb #cell-016
-CACHE_BYTES = 2**31  # bytes of taps that are kept at most
+CACHE_BYTES = 2**31  # bytes of features that are cached at most
 
 class FeatureCache:
-    "What frozen teachers see in training images, which never change: looked at once, if all fit into `CACHE_BYTES`."
+    "The features that frozen teachers extract from the training images: extracted once, if all fit into `CACHE_BYTES`."
     def __init__(self,
-        model: nn.Module,  # whose teachers look
+        model: nn.Module,  # whose teachers extract them
         images: Tensor,  # (N, 3, S, S), bytes
         recipe: Recipe,  # gives the precision
     ):
-        self.model, self.images, self.recipe, self.seen = model, images, recipe, {}
+        self.model, self.images, self.recipe, self.cached = model, images, recipe, {}
 
     def __len__(self):
         return len(self.images)
@@ -71,19 +71,20 @@ class FeatureCache:
     ) -> list:  # per teacher, three maps (B, C, h, w)
         "The taps of some images."
         own = batch.tolist()
-        if all(i in self.seen for i in own):
-            return [[torch.stack(maps) for maps in zip(*teacher, strict=True)] for teacher in zip(*(self.seen[i] for i in own), strict=True)]
+        if all(i in self.cached for i in own):
+            return [[torch.stack(maps) for maps in zip(*teacher, strict=True)] for teacher in zip(*(self.cached[i] for i in own), strict=True)]
         images = self.images[batch].to(next(self.model.parameters()).device)
         with torch.autocast(images.device.type, torch.bfloat16, enabled=self.recipe.precision == "bf16"):
             taps = self.model.extract_features(normalize(images))
         if sum(tap[0].nbytes for maps in taps for tap in maps) * len(self) <= CACHE_BYTES:
-            self.seen |= {i: [[tap[k].clone() for tap in maps] for maps in taps] for k, i in enumerate(own)}
+            self.cached |= {i: [[tap[k].clone() for tap in maps] for maps in taps] for k, i in enumerate(own)}
         return taps
 
 # %% ../nbs/11_training.ipynb #cell-018
 class TrainingError(RuntimeError):
     "Training went wrong; the message says where and what to try."
 
+# %% ../nbs/11_training.ipynb #9ecdebbf
 def train_step(
     model: nn.Module,  # in training mode
     optimizer: torch.optim.Optimizer,  # over `model.trainable()`
@@ -104,15 +105,15 @@ def train_step(
 def train_epoch(
     model: nn.Module,  # in training mode
     optimizer: torch.optim.Optimizer,  # over `model.trainable()`
-    taps: FeatureCache,  # of all images
+    features: FeatureCache,  # of all images
     recipe: Recipe,  # gives everything else
     epoch: int,  # from 0
     bar: tqdm,  # moves by one per batch
 ) -> float:  # mean loss
     "All batches of one epoch. Raises `TrainingError` where the loss is not finite."
     losses = []
-    for number, batch in enumerate(batches(len(taps), recipe, epoch)):
-        losses.append(train_step(model, optimizer, taps[batch], recipe))
+    for number, batch in enumerate(batches(len(features), recipe, epoch)):
+        losses.append(train_step(model, optimizer, features[batch], recipe))
         if not math.isfinite(losses[-1]):
             raise TrainingError(f"The loss became {losses[-1]} in epoch {epoch + 1}, batch {number + 1} (images {batch.tolist()}): "
                                 "lower learning_rate, or use precision fp32.")
@@ -167,13 +168,13 @@ def fit(
     keep_memory()
     identity = recipe_to_json(recipe) + fingerprint
     history = load_checkpoint(checkpoint, model, optimizer, identity) if checkpoint and checkpoint.exists() else []
-    taps, steps = FeatureCache(model, images, recipe), len(batches(len(images), recipe, 0))
+    features, steps = FeatureCache(model, images, recipe), len(batches(len(images), recipe, 0))
     model.train()
     with tqdm(total=recipe.epochs * steps, initial=len(history) * steps, unit="batch", desc="train", mininterval=1) as bar:
         for epoch in range(len(history), recipe.epochs):
             start = time.perf_counter()
             rate = optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch)
-            loss = train_epoch(model, optimizer, taps, recipe, epoch, bar)
+            loss = train_epoch(model, optimizer, features, recipe, epoch, bar)
             history.append({"epoch": epoch + 1, "loss": loss, "learning_rate": rate, "seconds": round(time.perf_counter() - start, 3)})
             if checkpoint:
                 save_checkpoint(checkpoint, model, optimizer, history, identity)

@@ -8,7 +8,7 @@ __all__ = ['OVERHEAD', 'write_config', 'visible_gpus', 'snakemake_command', 'to_
            'ProgressPrinter', 'outcome', 'read_metrics', 'measure_step', 'forecast', 'check_images', 'make_data',
            'paper', 'plan_only', 'summary']
 
-# %% ../nbs/19c_batch.ipynb #6754248a
+# %% ../nbs/19c_batch.ipynb #f7d10396
 import csv
 import importlib.util
 import json
@@ -25,7 +25,7 @@ from pathlib import Path
 
 from .jobs import Batch, all_jobs, data_folder, describe, end_with_parent, failure, keep_failure, profile_folder
 
-# %% ../nbs/19c_batch.ipynb #89f55262
+# %% ../nbs/19c_batch.ipynb #02aca43c
 def write_config(
     batch: Batch,
     jobs: dict,  # from `all_jobs`
@@ -39,12 +39,12 @@ def write_config(
     config = {
         "file": str(folder / "batch.json"), "python": sys.executable, "report": str(batch.report), "logs": f"{batch.report}/.batch/logs", "runs": str(Path(batch.runs)),
         "local": not batch.profile, "parallel": parallel, "cores": max(batch.cores, parallel), "threads": max(1, batch.cores // min(parallel, len(runs) or 1)),
-        "gpus": gpus, "slots": batch.slots, "gpu_slots_per_run": int(bool(gpus)), "over": 0, "jobs": jobs}
+        "gpus": gpus, "slots": batch.slots, "gpu_slots_per_run": int(bool(gpus)), "jobs": jobs}
     folder.mkdir(parents=True, exist_ok=True)
     Path(config["file"]).write_text(json.dumps(config, indent=1), encoding="utf-8")
     return config
 
-# %% ../nbs/19c_batch.ipynb #a4677220
+# %% ../nbs/19c_batch.ipynb #416dc3fc
 def visible_gpus(
     batch: Batch,
 ) -> list:  # as for CUDA_VISIBLE_DEVICES; empty on a CPU, on a cluster, or where a device was chosen by number
@@ -56,7 +56,7 @@ def visible_gpus(
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return named.split(",") if named else [str(number) for number in range(torch.cuda.device_count())]
 
-# %% ../nbs/19c_batch.ipynb #b623fa57
+# %% ../nbs/19c_batch.ipynb #ce1fefc9
 def snakemake_command(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -72,7 +72,7 @@ def snakemake_command(
     return [sys.executable, "-m", "snakemake", "--snakefile", str(NOTEBOOKS / "Snakefile"), "--configfile", config["file"], *(there if batch.profile else here),
             "--nolock", "--keep-going", "--ignore-incomplete", "--rerun-triggers", "mtime", "params", "input", "--scheduler", "greedy"]
 
-# %% ../nbs/19c_batch.ipynb #583d482d
+# %% ../nbs/19c_batch.ipynb #28222620
 def to_do(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -85,7 +85,7 @@ def to_do(
     pending = {row["output_file"] for row in rows if row["plan"] == "update pending"}
     return [target for target, job in config["jobs"].items() if target in pending or is_torn(target, job)]
 
-# %% ../nbs/19c_batch.ipynb #c182c5d8
+# %% ../nbs/19c_batch.ipynb #7acc4462
 def is_torn(
     target: str,  # the file that a job makes
     job: dict,
@@ -93,7 +93,7 @@ def is_torn(
     "Whether the notebook of a run is there, and the run is not."
     return job["kind"] == "run" and Path(target).exists() and not Path(target).with_name("metrics.json").exists()
 
-# %% ../nbs/19c_batch.ipynb #c4ed23b3
+# %% ../nbs/19c_batch.ipynb #1ec1e6ba
 @contextmanager
 def batch_lock(
     runs: Path,  # folder that holds the runs
@@ -114,7 +114,7 @@ def batch_lock(
     finally:
         os.close(descriptor)
 
-# %% ../nbs/19c_batch.ipynb #debf1b1c
+# %% ../nbs/19c_batch.ipynb #45d54843
 def run_snakemake(
     command: list,  # from `snakemake_command`, with what is wanted
     log: Path,  # what it says is added to this file
@@ -136,7 +136,7 @@ def run_snakemake(
         raise RuntimeError(f"Snakemake was killed (signal {-process.returncode}); the same command goes on from here.")
     return process.returncode
 
-# %% ../nbs/19c_batch.ipynb #58a69d8a
+# %% ../nbs/19c_batch.ipynb #48c0579b
 def stop(
     process: subprocess.Popen,  # leader of a group
 ) -> None:
@@ -148,7 +148,7 @@ def stop(
         except (subprocess.TimeoutExpired, ProcessLookupError):
             pass
 
-# %% ../nbs/19c_batch.ipynb #5eb8a84b
+# %% ../nbs/19c_batch.ipynb #48506a8b
 def record_killed(
     target: str,  # the file that a job should have made
     job: dict,
@@ -161,7 +161,7 @@ def record_killed(
         if job["kind"] == "run":
             keep_failure(Path(target).parent, log.with_suffix(".ipynb"), "The process of this run was killed.\n")
 
-# %% ../nbs/19c_batch.ipynb #7b4da6d4
+# %% ../nbs/19c_batch.ipynb #5599fad7
 def make_all(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -171,9 +171,8 @@ def make_all(
     "Have Snakemake do the jobs, as far as they can be done. Raises `RuntimeError` where it cannot work."
     shutil.rmtree(config["logs"], ignore_errors=True)
     progress, page = ProgressPrinter(batch, config, due), f"{batch.report}/index.html"
-    for over, wanted in enumerate(("all", page, page)):  # everything; the page over the runs there are; over the notebooks there are
-        command = [*snakemake_command(batch, config), "--config", f"over={over}", "--", wanted]
-        code = run_snakemake(command, batch.report / "batch.log", lock, progress)
+    for wanted in ("all", page, page):  # everything; what stands where runs failed; what stands where notebooks failed, too
+        code = run_snakemake([*snakemake_command(batch, config), "--", wanted], batch.report / "batch.log", lock, progress)
         for target in due:
             record_killed(target, config["jobs"][target])
         progress.update()
@@ -182,7 +181,7 @@ def make_all(
     if not failure(config["jobs"][page]):
         raise RuntimeError(f"Snakemake left with status {code} before everything was done; its own words are in {str(batch.report / 'batch.log')!r}.")
 
-# %% ../nbs/19c_batch.ipynb #1f2f254a
+# %% ../nbs/19c_batch.ipynb #7d6c4eb4
 OVERHEAD = 15  # seconds that a run needs beside training and testing, to start and to draw, and that a notebook needs; until they are measured
 
 def known_rates(
@@ -199,14 +198,14 @@ def known_rates(
             pass  # a damaged file is for whoever reads the run to complain of
     return {recipe: seconds[recipe] / images[recipe] for recipe in seconds if images[recipe]}
 
-# %% ../nbs/19c_batch.ipynb #a2100d1a
+# %% ../nbs/19c_batch.ipynb #40216947
 def recipe_of(
     path: Path,  # of a file in a run's folder
 ) -> str:  # full-1a2b3c4d
     "Variant and digest of a run's recipe; the name of its folder without the seed."
     return Path(path).parent.name.rsplit("-s", 1)[0]
 
-# %% ../nbs/19c_batch.ipynb #ced91a07
+# %% ../nbs/19c_batch.ipynb #62ca9190
 def seconds_left(
     jobs: list,  # of those that are not over: the file, the job, the seconds since its start
     rates: dict,  # from `known_rates`
@@ -224,7 +223,7 @@ def seconds_left(
         parts.append(max(seconds - spent, 1))
     return max([sum(parts) / parallel, *parts])
 
-# %% ../nbs/19c_batch.ipynb #fd244e10
+# %% ../nbs/19c_batch.ipynb #408e0b43
 def duration(
     seconds: float,
 ) -> str:
@@ -233,7 +232,7 @@ def duration(
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h" if seconds < 200_000 else f"{seconds / 86400:.0f} days"
 
-# %% ../nbs/19c_batch.ipynb #498ab310
+# %% ../nbs/19c_batch.ipynb #d2a9e5f7
 class ProgressPrinter:
     "Prints a line for each job that is over."
     def __init__(self,
@@ -265,7 +264,7 @@ class ProgressPrinter:
         number = f"[{self.count - len(self.left):{len(str(self.count))}}/{self.count}]"
         print(f"{number} {outcome(target, job)} ({duration(seconds)})" + (f"; about {duration(rest)} left" if rest else ""), flush=True)
 
-# %% ../nbs/19c_batch.ipynb #b03f2cd8
+# %% ../nbs/19c_batch.ipynb #7ecf03ef
 def outcome(
     target: str,  # the file that a job made, or should have
     job: dict,
@@ -276,14 +275,14 @@ def outcome(
     known, names = read_metrics(target) if job["kind"] == "run" else {}, {"image_auroc": "image ROC-AUC", "pixel_auroc": "pixel ROC-AUC", "aupro": "PRO"}
     return f"{job['label']}: " + (", ".join(f"{what} {100 * known[key]:.1f} %" for key, what in names.items() if known.get(key) is not None) or "done")
 
-# %% ../nbs/19c_batch.ipynb #fa906545
+# %% ../nbs/19c_batch.ipynb #46a02477
 def read_metrics(
     target: Path,  # a run's notebook
 ) -> dict:
     "The metrics of a run."
     return json.loads(Path(target).with_name("metrics.json").read_text(encoding="utf-8"))
 
-# %% ../nbs/19c_batch.ipynb #8f684ae6
+# %% ../nbs/19c_batch.ipynb #4690a80b
 def measure_step(
     recipe,  # a `Recipe`
     device: str,
@@ -312,7 +311,7 @@ def measure_step(
     torch.set_num_threads(before)
     return seconds * recipe.epochs / recipe.batch_size
 
-# %% ../nbs/19c_batch.ipynb #ac827790
+# %% ../nbs/19c_batch.ipynb #2345f59c
 def forecast(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -337,7 +336,7 @@ def forecast(
         seconds = seconds_left([(target, jobs[target], 0) for target in due], rates, config["parallel"])
         print(f"About {duration(seconds)} with {config['parallel']} at a time{source}.")
 
-# %% ../nbs/19c_batch.ipynb #36fc1a6a
+# %% ../nbs/19c_batch.ipynb #4528c5f7
 def check_images(
     jobs: dict,  # from `all_jobs`
 ) -> None:
@@ -357,7 +356,7 @@ def check_images(
             if Run(folder).provenance["fingerprint"] != marks[where]:
                 raise InputError(f"{str(folder)!r} is a run on other images than those in '{where[0]}/{where[1]}': choose another --runs, or move it away.")
 
-# %% ../nbs/19c_batch.ipynb #c82e87f2
+# %% ../nbs/19c_batch.ipynb #36719c84
 def make_data(
     batch: Batch,
     jobs: dict,  # from `all_jobs`
@@ -374,7 +373,7 @@ def make_data(
         with FileLock(root / ".lock"):
             make_lines(root, sorted(names))
 
-# %% ../nbs/19c_batch.ipynb #10a13d19
+# %% ../nbs/19c_batch.ipynb #58e6ca83
 def paper(
     batch: Batch,
     dry_run: bool = False,  # say what would be done, and do nothing
@@ -397,7 +396,7 @@ def paper(
             make_all(batch, config, due, lock)
     return summary(batch, jobs)
 
-# %% ../nbs/19c_batch.ipynb #5bcc3ff6
+# %% ../nbs/19c_batch.ipynb #c5734273
 def plan_only(
     batch: Batch,
     jobs: dict,  # from `all_jobs`
@@ -410,7 +409,7 @@ def plan_only(
     if not known:
         shutil.rmtree(".snakemake", ignore_errors=True)
 
-# %% ../nbs/19c_batch.ipynb #5ce4dd1a
+# %% ../nbs/19c_batch.ipynb #9013a6c8
 def summary(
     batch: Batch,
     jobs: dict,  # from `all_jobs`

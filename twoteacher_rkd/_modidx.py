@@ -37,6 +37,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                     'twoteacher_rkd.cli.keep_notebook': ('cli.html#keep_notebook', 'twoteacher_rkd/cli.py'),
                                     'twoteacher_rkd.cli.lines': ('cli.html#lines', 'twoteacher_rkd/cli.py'),
                                     'twoteacher_rkd.cli.main': ('cli.html#main', 'twoteacher_rkd/cli.py'),
+                                    'twoteacher_rkd.cli.note_precision': ('cli.html#note_precision', 'twoteacher_rkd/cli.py'),
                                     'twoteacher_rkd.cli.paper': ('cli.html#paper', 'twoteacher_rkd/cli.py'),
                                     'twoteacher_rkd.cli.run': ('cli.html#run', 'twoteacher_rkd/cli.py'),
                                     'twoteacher_rkd.cli.write_sheet': ('cli.html#write_sheet', 'twoteacher_rkd/cli.py')},

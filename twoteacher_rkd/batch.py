@@ -8,7 +8,7 @@ __all__ = ['OVERHEAD', 'write_config', 'visible_gpus', 'snakemake_command', 'to_
            'ProgressPrinter', 'outcome', 'read_metrics', 'measure_step', 'forecast', 'check_images', 'make_data',
            'paper', 'plan_only', 'summary']
 
-# %% ../nbs/19c_batch.ipynb #f7d10396
+# %% ../nbs/19c_batch.ipynb #3631199d
 import csv
 import importlib.util
 import json
@@ -25,7 +25,7 @@ from pathlib import Path
 
 from .jobs import Batch, all_jobs, data_folder, describe, end_with_parent, failure, keep_failure, profile_folder
 
-# %% ../nbs/19c_batch.ipynb #02aca43c
+# %% ../nbs/19c_batch.ipynb #6ca8e001
 def write_config(
     batch: Batch,
     jobs: dict,  # from `all_jobs`
@@ -44,7 +44,7 @@ def write_config(
     Path(config["file"]).write_text(json.dumps(config, indent=1), encoding="utf-8")
     return config
 
-# %% ../nbs/19c_batch.ipynb #416dc3fc
+# %% ../nbs/19c_batch.ipynb #c5f4b76b
 def visible_gpus(
     batch: Batch,
 ) -> list:  # as for CUDA_VISIBLE_DEVICES; empty on a CPU, on a cluster, or where a device was chosen by number
@@ -56,7 +56,7 @@ def visible_gpus(
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return named.split(",") if named else [str(number) for number in range(torch.cuda.device_count())]
 
-# %% ../nbs/19c_batch.ipynb #ce1fefc9
+# %% ../nbs/19c_batch.ipynb #e34442df
 def snakemake_command(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -72,7 +72,7 @@ def snakemake_command(
     return [sys.executable, "-m", "snakemake", "--snakefile", str(NOTEBOOKS / "Snakefile"), "--configfile", config["file"], *(there if batch.profile else here),
             "--nolock", "--keep-going", "--ignore-incomplete", "--rerun-triggers", "mtime", "params", "input", "--scheduler", "greedy"]
 
-# %% ../nbs/19c_batch.ipynb #28222620
+# %% ../nbs/19c_batch.ipynb #7a0af500
 def to_do(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -85,7 +85,7 @@ def to_do(
     pending = {row["output_file"] for row in rows if row["plan"] == "update pending"}
     return [target for target, job in config["jobs"].items() if target in pending or is_torn(target, job)]
 
-# %% ../nbs/19c_batch.ipynb #7acc4462
+# %% ../nbs/19c_batch.ipynb #56540153
 def is_torn(
     target: str,  # the file that a job makes
     job: dict,
@@ -93,7 +93,7 @@ def is_torn(
     "Whether the notebook of a run is there, and the run is not."
     return job["kind"] == "run" and Path(target).exists() and not Path(target).with_name("metrics.json").exists()
 
-# %% ../nbs/19c_batch.ipynb #1ec1e6ba
+# %% ../nbs/19c_batch.ipynb #d13f98a9
 @contextmanager
 def batch_lock(
     runs: Path,  # folder that holds the runs
@@ -114,7 +114,7 @@ def batch_lock(
     finally:
         os.close(descriptor)
 
-# %% ../nbs/19c_batch.ipynb #45d54843
+# %% ../nbs/19c_batch.ipynb #b7db2058
 def run_snakemake(
     command: list,  # from `snakemake_command`, with what is wanted
     log: Path,  # what it says is added to this file
@@ -136,7 +136,7 @@ def run_snakemake(
         raise RuntimeError(f"Snakemake was killed (signal {-process.returncode}); the same command goes on from here.")
     return process.returncode
 
-# %% ../nbs/19c_batch.ipynb #48c0579b
+# %% ../nbs/19c_batch.ipynb #e77da25e
 def stop(
     process: subprocess.Popen,  # leader of a group
 ) -> None:
@@ -148,7 +148,7 @@ def stop(
         except (subprocess.TimeoutExpired, ProcessLookupError):
             pass
 
-# %% ../nbs/19c_batch.ipynb #48506a8b
+# %% ../nbs/19c_batch.ipynb #240939ee
 def record_killed(
     target: str,  # the file that a job should have made
     job: dict,
@@ -161,7 +161,7 @@ def record_killed(
         if job["kind"] == "run":
             keep_failure(Path(target).parent, log.with_suffix(".ipynb"), "The process of this run was killed.\n")
 
-# %% ../nbs/19c_batch.ipynb #5599fad7
+# %% ../nbs/19c_batch.ipynb #45ed9377
 def make_all(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -181,7 +181,7 @@ def make_all(
     if not failure(config["jobs"][page]):
         raise RuntimeError(f"Snakemake left with status {code} before everything was done; its own words are in {str(batch.report / 'batch.log')!r}.")
 
-# %% ../nbs/19c_batch.ipynb #7d6c4eb4
+# %% ../nbs/19c_batch.ipynb #7fb1ce3c
 OVERHEAD = 15  # seconds that a run needs beside training and testing, to start and to draw, and that a notebook needs; until they are measured
 
 def known_rates(
@@ -198,14 +198,14 @@ def known_rates(
             pass  # a damaged file is for whoever reads the run to complain of
     return {recipe: seconds[recipe] / images[recipe] for recipe in seconds if images[recipe]}
 
-# %% ../nbs/19c_batch.ipynb #40216947
+# %% ../nbs/19c_batch.ipynb #5ddedd37
 def recipe_of(
     path: Path,  # of a file in a run's folder
 ) -> str:  # full-1a2b3c4d
     "Variant and digest of a run's recipe; the name of its folder without the seed."
     return Path(path).parent.name.rsplit("-s", 1)[0]
 
-# %% ../nbs/19c_batch.ipynb #62ca9190
+# %% ../nbs/19c_batch.ipynb #b905570a
 def seconds_left(
     jobs: list,  # of those that are not over: the file, the job, the seconds since its start
     rates: dict,  # from `known_rates`
@@ -223,7 +223,7 @@ def seconds_left(
         parts.append(max(seconds - spent, 1))
     return max([sum(parts) / parallel, *parts])
 
-# %% ../nbs/19c_batch.ipynb #408e0b43
+# %% ../nbs/19c_batch.ipynb #9845aa59
 def duration(
     seconds: float,
 ) -> str:
@@ -232,7 +232,7 @@ def duration(
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h" if seconds < 200_000 else f"{seconds / 86400:.0f} days"
 
-# %% ../nbs/19c_batch.ipynb #d2a9e5f7
+# %% ../nbs/19c_batch.ipynb #a328782b
 class ProgressPrinter:
     "Prints a line for each job that is over."
     def __init__(self,
@@ -264,7 +264,7 @@ class ProgressPrinter:
         number = f"[{self.count - len(self.left):{len(str(self.count))}}/{self.count}]"
         print(f"{number} {outcome(target, job)} ({duration(seconds)})" + (f"; about {duration(rest)} left" if rest else ""), flush=True)
 
-# %% ../nbs/19c_batch.ipynb #7ecf03ef
+# %% ../nbs/19c_batch.ipynb #a7be24a1
 def outcome(
     target: str,  # the file that a job made, or should have
     job: dict,
@@ -273,16 +273,16 @@ def outcome(
     if failure(job):
         return f"{job['label']}: failed: {failure(job)}"
     known, names = read_metrics(target) if job["kind"] == "run" else {}, {"image_auroc": "image ROC-AUC", "pixel_auroc": "pixel ROC-AUC", "aupro": "PRO"}
-    return f"{job['label']}: " + (", ".join(f"{what} {100 * known[key]:.1f} %" for key, what in names.items() if known.get(key) is not None) or "done")
+    return f"{job['label']}: " + (", ".join(f"{what} {100 * known[key]:.1f} %" for key, what in names.items() if known.get(key) is not None) or ("done" if job["kind"] == "run" else "drawn"))
 
-# %% ../nbs/19c_batch.ipynb #46a02477
+# %% ../nbs/19c_batch.ipynb #1f150f31
 def read_metrics(
     target: Path,  # a run's notebook
 ) -> dict:
     "The metrics of a run."
     return json.loads(Path(target).with_name("metrics.json").read_text(encoding="utf-8"))
 
-# %% ../nbs/19c_batch.ipynb #4690a80b
+# %% ../nbs/19c_batch.ipynb #bc54a54e
 def measure_step(
     recipe,  # a `Recipe`
     device: str,
@@ -311,7 +311,7 @@ def measure_step(
     torch.set_num_threads(before)
     return seconds * recipe.epochs / recipe.batch_size
 
-# %% ../nbs/19c_batch.ipynb #2345f59c
+# %% ../nbs/19c_batch.ipynb #c6d59b90
 def forecast(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -336,7 +336,7 @@ def forecast(
         seconds = seconds_left([(target, jobs[target], 0) for target in due], rates, config["parallel"])
         print(f"About {duration(seconds)} with {config['parallel']} at a time{source}.")
 
-# %% ../nbs/19c_batch.ipynb #4528c5f7
+# %% ../nbs/19c_batch.ipynb #efc00214
 def check_images(
     jobs: dict,  # from `all_jobs`
 ) -> None:
@@ -356,7 +356,7 @@ def check_images(
             if Run(folder).provenance["fingerprint"] != marks[where]:
                 raise InputError(f"{str(folder)!r} is a run on other images than those in '{where[0]}/{where[1]}': choose another --runs, or move it away.")
 
-# %% ../nbs/19c_batch.ipynb #36719c84
+# %% ../nbs/19c_batch.ipynb #bcf66b5d
 def make_data(
     batch: Batch,
     jobs: dict,  # from `all_jobs`
@@ -373,7 +373,7 @@ def make_data(
         with FileLock(root / ".lock"):
             make_lines(root, sorted(names))
 
-# %% ../nbs/19c_batch.ipynb #58e6ca83
+# %% ../nbs/19c_batch.ipynb #03b1eee9
 def paper(
     batch: Batch,
     dry_run: bool = False,  # say what would be done, and do nothing
@@ -396,7 +396,7 @@ def paper(
             make_all(batch, config, due, lock)
     return summary(batch, jobs)
 
-# %% ../nbs/19c_batch.ipynb #c5734273
+# %% ../nbs/19c_batch.ipynb #3bd8a379
 def plan_only(
     batch: Batch,
     jobs: dict,  # from `all_jobs`
@@ -409,7 +409,7 @@ def plan_only(
     if not known:
         shutil.rmtree(".snakemake", ignore_errors=True)
 
-# %% ../nbs/19c_batch.ipynb #9013a6c8
+# %% ../nbs/19c_batch.ipynb #0195f949
 def summary(
     batch: Batch,
     jobs: dict,  # from `all_jobs`

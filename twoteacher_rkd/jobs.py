@@ -8,7 +8,7 @@ __all__ = ['Batch', 'make_plan', 'data_folder', 'category_folders', 'check_batch
            'move_into_place', 'keep_notebook', 'make_notebook', 'make_run', 'keep_failure', 'make_page', 'gpu_slot',
            'end_with_parent']
 
-# %% ../nbs/19b_jobs.ipynb #29aa727d
+# %% ../nbs/19b_jobs.ipynb #8f552cb8
 import ctypes
 import json
 import os
@@ -22,7 +22,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-# %% ../nbs/19b_jobs.ipynb #9bd5a068
+# %% ../nbs/19b_jobs.ipynb #2e8dd21d
 @dataclass(frozen=True)
 class Batch:
     "What shall be made, and how. Raises `InputError` for names, settings and folders that make no sense."
@@ -61,7 +61,7 @@ class Batch:
         "Which runs the items mean, on the data they speak of: mvtec, btad or none."
         return {data: make_plan(self, data) for data in ("mvtec", "btad", "none")}
 
-# %% ../nbs/19b_jobs.ipynb #b38ffdcf
+# %% ../nbs/19b_jobs.ipynb #0a39882d
 def make_plan(
     batch: Batch,
     wanted: str,  # the data an item speaks of: mvtec, btad or none
@@ -75,7 +75,7 @@ def make_plan(
     data = "lines" if not batch.data_root else "mvtec" if wanted == "none" else wanted
     return Plan(batch.runs, data, batch.preset, (batch.settings + known).strip("; "), batch.seeds)
 
-# %% ../nbs/19b_jobs.ipynb #51ad3b43
+# %% ../nbs/19b_jobs.ipynb #2c237412
 def data_folder(
     batch: Batch,
     data: str,  # a collection: mvtec, btad or lines
@@ -83,7 +83,7 @@ def data_folder(
     "The folder that holds a collection's categories."
     return Path("data/lines") if data == "lines" else Path(batch.data_root) / data
 
-# %% ../nbs/19b_jobs.ipynb #cf6435b2
+# %% ../nbs/19b_jobs.ipynb #17554543
 def category_folders(
     batch: Batch,
 ) -> dict:  # collection -> category -> its folder, or None where there is none
@@ -99,7 +99,7 @@ def category_folders(
         found[plan.data] = {name: folder if plan.data == "lines" or folder.is_dir() else None for name, folder in folders.items()}
     return found
 
-# %% ../nbs/19b_jobs.ipynb #18af2ef2
+# %% ../nbs/19b_jobs.ipynb #d5b1ef34
 def check_batch(
     batch: Batch,  # possibly nonsense
 ) -> None:
@@ -124,7 +124,7 @@ def check_batch(
         if choose(name, known, "category") and known[name] is None:
             raise InputError(f"There is no folder for category {name!r} in {batch.data_root!r}.")
 
-# %% ../nbs/19b_jobs.ipynb #f909a0ca
+# %% ../nbs/19b_jobs.ipynb #05295619
 def profile_folder(
     name: str,  # as given for --profile
 ) -> Path:  # or None where none is asked for
@@ -137,7 +137,7 @@ def profile_folder(
         return NOTEBOOKS / "profiles" / name
     return Path(name).absolute() if name else None
 
-# %% ../nbs/19b_jobs.ipynb #d888396d
+# %% ../nbs/19b_jobs.ipynb #d9610507
 def run_jobs(
     batch: Batch,
 ) -> dict:  # run.ipynb -> job
@@ -156,7 +156,7 @@ def run_jobs(
                 "log": f"{batch.report}/.batch/logs/{'/'.join(folder.parts[-3:])}.log", "recipe": name, "images": count_images(parameters)}
     return jobs
 
-# %% ../nbs/19b_jobs.ipynb #28d2af24
+# %% ../nbs/19b_jobs.ipynb #f7929c1d
 def count_images(
     parameters: dict,  # of run.ipynb
 ) -> int:  # 0 where they cannot be counted
@@ -169,7 +169,7 @@ def count_images(
     except InputError:
         return 48 if parameters["data_root"] == "data/lines" else 0  # as many as `make_lines` will make
 
-# %% ../nbs/19b_jobs.ipynb #1001b532
+# %% ../nbs/19b_jobs.ipynb #12b1020a
 def notebook_job(
     batch: Batch,
     name: str,  # of the notebook, without .ipynb
@@ -191,7 +191,7 @@ def notebook_job(
             "inputs": [str(notebook), *package_files()], "needs": [[f"{folder}/{file}" for file in files] for folder in runs],
             "log": f"{batch.report}/.batch/logs/{name}.log"}
 
-# %% ../nbs/19b_jobs.ipynb #a818df24
+# %% ../nbs/19b_jobs.ipynb #cfead2eb
 def package_files(
     idle: tuple = ("cli", "batch", "jobs", "page", "exploration", "panels", "explorer", "serving", "_modidx"),  # modules that draw no table and no figure
 ) -> list:
@@ -200,7 +200,7 @@ def package_files(
 
     return [str(path) for path in sorted(Path(twoteacher_rkd.__file__).parent.glob("*.py")) if path.stem not in idle]
 
-# %% ../nbs/19b_jobs.ipynb #fe757bcf
+# %% ../nbs/19b_jobs.ipynb #65f72312
 def all_jobs(
     batch: Batch,
 ) -> dict:  # the file that a job makes -> job, in the order of their work
@@ -224,7 +224,7 @@ def all_jobs(
         check_parameters(notebook, parameters)
     return jobs
 
-# %% ../nbs/19b_jobs.ipynb #513fb3b4
+# %% ../nbs/19b_jobs.ipynb #275e1faf
 def describe(
     batch: Batch,
 ) -> str:
@@ -236,7 +236,7 @@ def describe(
     rest = "".join(f", {word.strip()}" for word in plan.settings.split(";") if word.strip())
     return f"preset {batch.preset} on {names}{rest}, seed{'s' if ',' in batch.seeds else ''} {batch.seeds}"
 
-# %% ../nbs/19b_jobs.ipynb #0d2f0d00
+# %% ../nbs/19b_jobs.ipynb #9acddba2
 def main() -> None:
     "One job: the words after the program are the batch's file, the file to make, and the number of threads, as the Snakefile gives them."
     file, target, threads = sys.argv[1:]
@@ -253,7 +253,7 @@ def main() -> None:
     if failed:
         sys.exit(f"failed: {failed}")
 
-# %% ../nbs/19b_jobs.ipynb #e09724ea
+# %% ../nbs/19b_jobs.ipynb #d4438e45
 def failure(
     job: dict,
 ) -> str:  # empty where it did not fail, or not yet
@@ -261,7 +261,7 @@ def failure(
     log = Path(job["log"])
     return "".join(re.findall(r"^failed: (.*)", log.read_text(encoding="utf-8", errors="replace"), re.M)[-1:]) if log.exists() else ""
 
-# %% ../nbs/19b_jobs.ipynb #399a5305
+# %% ../nbs/19b_jobs.ipynb #6f47f330
 def execute_notebook(
     job: dict,
 ) -> tuple:  # the executed notebook, beside the log; name of the error, its sentence, the whole traceback, all empty if it went well
@@ -279,7 +279,7 @@ def execute_notebook(
         error = "DeadKernelError", "The notebook's process was killed; most often the memory did not suffice.", "The kernel died."
     return draft, *error
 
-# %% ../nbs/19b_jobs.ipynb #c2ca96ec
+# %% ../nbs/19b_jobs.ipynb #7816af01
 def move_into_place(
     draft: Path,
     target: Path,
@@ -290,7 +290,7 @@ def move_into_place(
     os.replace(half, target)
     draft.unlink()
 
-# %% ../nbs/19b_jobs.ipynb #0de62601
+# %% ../nbs/19b_jobs.ipynb #e51ca3a9
 def keep_notebook(
     draft: Path,  # executed
     target: Path,  # its name if all went well
@@ -302,7 +302,7 @@ def keep_notebook(
     if not failed:
         other.unlink(missing_ok=True)
 
-# %% ../nbs/19b_jobs.ipynb #58eafa50
+# %% ../nbs/19b_jobs.ipynb #e7fe7ce5
 def make_notebook(
     target: Path,  # the executed notebook
     job: dict,
@@ -313,7 +313,7 @@ def make_notebook(
     keep_notebook(draft, target, bool(kind))
     return f"{kind}: {sentence}" if kind else ""
 
-# %% ../nbs/19b_jobs.ipynb #c30ca4b1
+# %% ../nbs/19b_jobs.ipynb #cdad8d8d
 def make_run(
     target: Path,  # the run's notebook
     job: dict,
@@ -335,7 +335,7 @@ def make_run(
         return f"Its result is not in {str(folder)!r}: the package was changed while the batch was at work. Start it again."
     return sentence if not kind or kind in ("InputError", "TrainingError", "DeadKernelError") else f"{kind}: {sentence}"
 
-# %% ../nbs/19b_jobs.ipynb #2146a144
+# %% ../nbs/19b_jobs.ipynb #0bd9308c
 def keep_failure(
     folder: Path,  # of the run
     draft: Path,  # its executed notebook, as far as it came
@@ -352,7 +352,7 @@ def keep_failure(
     except RunBusy:
         pass  # someone else computes it by now
 
-# %% ../nbs/19b_jobs.ipynb #7d37d1ce
+# %% ../nbs/19b_jobs.ipynb #cfbde638
 def make_page(
     target: Path,  # index.html
     job: dict,
@@ -375,7 +375,7 @@ def make_page(
     move_into_place(draft, target)
     return ""
 
-# %% ../nbs/19b_jobs.ipynb #c555158a
+# %% ../nbs/19b_jobs.ipynb #41de57b7
 @contextmanager
 def gpu_slot(
     state: Path,  # folder for the locks
@@ -399,7 +399,7 @@ def gpu_slot(
                     return
         time.sleep(1)
 
-# %% ../nbs/19b_jobs.ipynb #c0038fcb
+# %% ../nbs/19b_jobs.ipynb #630c8e9e
 def end_with_parent() -> None:
     "Ask the system (Linux) to kill this process when its parent dies."
     try:

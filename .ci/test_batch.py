@@ -1,7 +1,7 @@
-"""`rkd paper` under bad luck: killed three times, started twice at once, fed a damaged image.
+"""`rkd paper` when things go wrong: killed three times, started twice at once, given a damaged image, robbed of a run.
 
 usage: python .ci/test_batch.py        (minutes; small images, untrained teachers, in a temporary folder)
-Leaves with 0, or with 1 and a sentence.
+Its exit status is 0, or 1 after a sentence.
 """
 import hashlib
 import json
@@ -44,7 +44,7 @@ def finish(place, *words, status=0):
     "The same, to its end; what it printed."
     process = start(place, *words)
     output, errors = process.communicate(timeout=PATIENCE)
-    expect(process.returncode == status, f"rkd paper left with {process.returncode}, not {status}:\n{output[-1500:]}\n{errors[-1500:]}")
+    expect(process.returncode == status, f"The exit status of rkd paper was {process.returncode}, not {status}:\n{output[-1500:]}\n{errors[-1500:]}")
     return output + errors
 
 
@@ -80,13 +80,13 @@ def kill(place, moment, what, whole_group):
     expect(process.poll() is None, f"The batch ended before the moment '{what}'.")
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
     process.communicate()
-    until(lambda: not alive(place), f"Killed at '{what}', the batch left processes at work: {[' '.join(one.cmdline())[:200] for one in alive(place)]}", 30)
+    until(lambda: not alive(place), f"Killed at '{what}', the batch left processes running: {[' '.join(one.cmdline())[:200] for one in alive(place)]}", 30)
     print(f"killed {what}: {len(results(place))} runs finished")
 
 
 def outputs(place):
     "Content of everything that a reader sees: tables, pictures, and the metrics less the seconds."
-    files = [*(place / "reports/t/tables").iterdir(), *(place / "figures").glob("*.png")]
+    files = [*(place / "reports/t/tables").iterdir(), *(place / "reports/t/figures").glob("*.png")]
     said = {path.relative_to(place).as_posix(): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
     for path, (_, content) in results(place).items():
         said[path.relative_to(place).as_posix()] = {key: value for key, value in json.loads(content).items() if not key.endswith("_seconds")}
@@ -99,11 +99,11 @@ def test_killed(place):
     whole.mkdir()
     killed.mkdir()
     finish(whole, *ITEMS)
-    known, state = {}, killed / "reports/t/.batch"
+    known, logs = {}, killed / "reports/t/.batch/logs"
     moments = [
         (lambda: any((killed / "runs").glob("*/*/*.partial/checkpoint.pt")), "in training", False),
-        (lambda: len(results(killed)) > len(known), "between runs", True),
-        (lambda: any((state / "started").glob("item-*")), "while drawing", False),
+        (lambda: len(results(killed)) > len(known), "between a result and its notebook", True),
+        (lambda: any(logs.glob("table1.log")), "while drawing", False),
     ]
     for moment, what, whole_group in moments:
         kill(killed, moment, what, whole_group)
@@ -122,14 +122,14 @@ def test_killed(place):
 
 def test_twice(place):
     "The second of two batches on one folder says so."
-    shutil.rmtree(place / "reports/t/.batch/started")
+    shutil.rmtree(place / "reports/t/.batch/logs")
     first = start(place, *ITEMS, "--seeds", "88,1,2")
-    until(lambda: any((place / "reports/t/.batch/started").glob("run-*")), "The first batch did not start a run.")
+    until(lambda: any((place / "reports/t/.batch/logs/mvtec").rglob("*.log")), "The first batch did not start a run.")
     said = finish(place, *ITEMS, status=1)
     expect("Another batch is at work on 'runs'" in said and "Traceback" not in said, f"The second batch said: {said[-500:]}")
     first.terminate()
     first.communicate()
-    until(lambda: not alive(place), "Terminated, the batch left processes at work.", 30)
+    until(lambda: not alive(place), "Terminated, the batch left processes running.", 30)
 
 
 def test_damaged(place):
@@ -141,7 +141,8 @@ def test_damaged(place):
     image.write_bytes(content)
     expect("failed: cable full, seed 88: " in said and image.name in said and "Traceback" not in said, f"The summary does not name the damaged image: {said[-700:]}")
     folder, = (place / "runs/mvtec/cable").glob("full-*")
-    expect({"error.txt", "run.ipynb"} == {path.name for path in folder.iterdir()}, f"The failed run's folder holds {sorted(path.name for path in folder.iterdir())}.")
+    left = sorted(path.name for path in folder.iterdir())
+    expect(left == ["error.txt", "run.failed.ipynb"], f"The failed run's folder holds {left}.")
     good = results(place)
     expect(len(good) == 1, f"{len(good)} runs were made, not one.")
     table = (place / "reports/t/tables/table1.csv").read_text()
@@ -152,6 +153,22 @@ def test_damaged(place):
     expect(len(mended) == 2 and all(mended[path] == value for path, value in good.items()), "After the repair something else than the failed run was made.")
 
 
+def test_removed(place):
+    "A run that is taken away is made again, and what was drawn from it is drawn again."
+    before, page = results(place), place / "reports/t/index.html"
+    gone = next(path for path in before if "cable" in path.parts)
+    shutil.rmtree(gone.parent)
+    said = finish(place, "--only", "table1", "--dry-run")
+    expect("2 runs: 1 finished, 1 to do" in said and "to draw: table1, report." in said, f"The plan does not name the run that is gone and what depends on it:\n{said}")
+    drawn = page.stat().st_mtime_ns
+    finish(place, "--only", "table1")
+    after = results(place)
+    expect([path for path in before if after.get(path) != before[path]] == [gone], "Something else than the removed run was made, or that was not.")
+    expect(page.stat().st_mtime_ns > drawn, "The page was not made again.")
+    said = finish(place, "--only", "table1", "--dry-run")
+    expect("0 to do." in said and "0 to draw." in said and "index.html, as it should be." in said, f"Something is left to do:\n{said}")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -160,7 +177,8 @@ def main():
         test_twice(test_killed(place))
         (place / "damaged").mkdir()
         test_damaged(place / "damaged")
-    print("A batch survives being killed, is alone on its runs, and goes on past a damaged image.")
+        test_removed(place / "damaged")
+    print("A batch survives being killed, is alone on its runs, goes on past a damaged image, and makes a missing run again.")
 
 
 if __name__ == "__main__":

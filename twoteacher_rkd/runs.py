@@ -71,7 +71,9 @@ def workspace(
     partial = folder.with_name(folder.name + ".partial")
     try:
         with FileLock(folder.with_name(f".{folder.name}.lock"), timeout=0):
-            if folder.exists():
+            if folder.exists() and not any(folder.iterdir()):
+                folder.rmdir()  # made beforehand, as Snakemake does; it must not hide an unfinished attempt
+            elif folder.exists():
                 os.replace(folder, partial)
             if not resume:
                 shutil.rmtree(partial, ignore_errors=True)

@@ -24,7 +24,7 @@ from twoteacher_rkd.runs import run
 PICTURES = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
 CHROMIUM = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
             "--disable-sync", "--no-first-run"]
-SIZES = {"laptop": (1366, 768), "desktop": (1920, 1080)}
+SIZES = {"laptop": (1366, 768), "desktop": (1920, 1080), "phone": (390, 844)}
 PATIENCE = 180_000  # milliseconds; a busy machine may take long to start a kernel
 
 
@@ -80,20 +80,20 @@ class Server:
         return self.log.read()
 
 
-def prepare(place):
+def prepare(folder):
     "A line, two runs on it, and files to drop in."
-    category_folder = make_lines(place / "lines", ["washer"])[0]
-    washer = find_category(place / "lines", category_folder.name)
-    runs = [run(make_recipe("quick", variant=variant, epochs=1), washer, place / "runs", "cpu") for variant in ("full", "rd4ad")]
-    (place / "notes.png").write_text("this is no image")
+    category_folder = make_lines(folder / "lines", ["washer"])[0]
+    washer = find_category(folder / "lines", category_folder.name)
+    runs = [run(make_recipe("quick", variant=variant, epochs=1), washer, folder / "runs", "cpu") for variant in ("full", "rd4ad")]
+    (folder / "notes.png").write_text("this is no image")
     frames = [Image.new("RGB", (64, 64), colour) for colour in ("red", "blue")]
-    frames[0].save(place / "moving.png", save_all=True, append_images=frames[1:])
-    (place / "huge.png").write_bytes(bytes(51 * 2**20))
+    frames[0].save(folder / "moving.png", save_all=True, append_images=frames[1:])
+    (folder / "huge.png").write_bytes(bytes(51 * 2**20))
     return runs
 
 
-class Hand:
-    "A page and what a person does with it."
+class User:
+    "A page in the browser and what a user does with it."
 
     def __init__(self, browser, address):
         self.page, self.errors = browser.new_page(viewport={"width": 1366, "height": 768}), []
@@ -135,12 +135,12 @@ class Hand:
         self.page.get_by_role("tab", name=title).click()
 
     def photograph(self, name):
-        "Pictures at both sizes, and the layout checked in each."
+        "Pictures at all sizes, and the layout checked in each."
         for size, (width, height) in SIZES.items():
             self.page.set_viewport_size({"width": width, "height": height})
             self.page.mouse.move(2, 2)
             self.page.wait_for_timeout(400)
-            self.page.evaluate("document.querySelector('.rkd-choose-data_root input').value = 'lines'")  # no machine's path in a picture
+            self.page.evaluate("document.querySelector('.rkd-data-root input').value = 'lines'")  # no machine's path in a picture
             check_layout(self.page, width, f"{name} at {width} x {height}")
             if PICTURES:
                 self.page.screenshot(path=PICTURES / f"explorer-{name}-{size}.png")
@@ -151,15 +151,15 @@ class Hand:
 PARTS = (".rkd-headline", ".rkd-status", ".rkd-side", ".rkd-stack", ".rkd-reading", ".rkd-tabs")
 
 
-def places(page):
-    "Where the parts of the page are: left, top, right, bottom."
+def positions(page):
+    "Where the parts of the page lie: left, top, right, bottom."
     boxes = [page.locator(part).first.bounding_box() for part in PARTS]
     return {part: (box["x"], box["y"], box["x"] + box["width"], box["y"] + box["height"]) for part, box in zip(PARTS, boxes, strict=True)}
 
 
 def check_layout(page, width, where):
     "Nothing overlaps, nothing is wider than the window, no text of a control is cut."
-    found = places(page)
+    found = positions(page)
     for part, (left, _, right, _) in found.items():
         expect(left >= 0 and right <= width + 1, f"{where}: {part} reaches from {left:.0f} to {right:.0f}, beyond the window.")
     for first, a in found.items():
@@ -174,108 +174,108 @@ def check_layout(page, width, where):
     expect(not cut, f"{where}: {cut} is cut off.")
 
 
-def check_steps(hand, scores):
+def check_steps(user, scores):
     "Arrows, J and K and the buttons step through the images in their order."
     order = scores.sort_values("score", ascending=False, kind="stable").image.tolist()
-    hand.page.locator(".rkd-choose-order select").select_option("score")
-    hand.until(lambda: hand.name() == order[0], f"Sorted by score the first image should be {order[0]}, not {hand.name()}.")
-    before = places(hand.page)
-    for key, place in (("j", 1), ("ArrowRight", 2), ("J", 3), ("k", 2), ("ArrowLeft", 1)):
-        hand.page.evaluate("document.activeElement.blur()")
-        hand.page.keyboard.press(key)
-        hand.until(lambda place=place: hand.name() == order[place], f"Key {key} should lead to {order[place]}.")
-    hand.page.locator(".rkd-next").click()
-    hand.until(lambda: hand.name() == order[2], "The button 'next' did not step.")
-    expect(places(hand.page) == before, "Parts of the page moved while stepping through images.")
-    hand.page.locator(".rkd-choose-kind select").select_option("good")
-    hand.until(lambda: "/good/" in hand.name(), "Choosing the kind 'good' did not show a good image.")
-    hand.page.locator(".rkd-choose-kind select").select_option("all")
-    hand.page.locator(".rkd-choose-order select").select_option("error")
+    user.page.locator(".rkd-order select").select_option("score")
+    user.until(lambda: user.name() == order[0], f"Sorted by score the first image should be {order[0]}, not {user.name()}.")
+    before = positions(user.page)
+    for key, position in (("j", 1), ("ArrowRight", 2), ("J", 3), ("k", 2), ("ArrowLeft", 1)):
+        user.page.evaluate("document.activeElement.blur()")
+        user.page.keyboard.press(key)
+        user.until(lambda position=position: user.name() == order[position], f"Key {key} should lead to {order[position]}.")
+    user.page.locator(".rkd-next").click()
+    user.until(lambda: user.name() == order[2], "The button 'next' did not step.")
+    expect(positions(user.page) == before, "Parts of the page moved while stepping through images.")
+    user.page.locator(".rkd-kind select").select_option("good")
+    user.until(lambda: "/good/" in user.name(), "Choosing the kind 'good' did not show a good image.")
+    user.page.locator(".rkd-kind select").select_option("all")
+    user.page.locator(".rkd-order select").select_option("error")
 
 
-def check_threshold(hand, scores):
+def check_threshold(user, scores):
     "The counts follow the threshold, by buttons and by the slider's keys."
     normal, defective = scores.score[scores.label == 0], scores.score[scores.label == 1]
-    hand.page.locator(".rkd-alarms").click()
+    user.page.locator(".rkd-no-alarm").click()
     clear, near = int((defective > normal.max()).sum()), int((normal >= defective.min()).sum())
     highest = {"found": clear, "missed": len(defective) - clear, "false alarm": 0, "passed": len(normal)}
-    hand.until(lambda: hand.counts() == highest, f"Without false alarms the counts should be {highest}.")
-    hand.page.locator(".rkd-misses").click()
+    user.until(lambda: user.counts() == highest, f"Without false alarms the counts should be {highest}.")
+    user.page.locator(".rkd-no-miss").click()
     lowest = {"found": len(defective), "missed": 0, "false alarm": near, "passed": len(normal) - near}
-    hand.until(lambda: hand.counts() == lowest, f"Without misses the counts should be {lowest}.")
-    before, charts = places(hand.page), hand.page.locator(".rkd-charts").inner_html()
-    handle = hand.page.locator(".rkd-threshold [role=slider]")
+    user.until(lambda: user.counts() == lowest, f"Without misses the counts should be {lowest}.")
+    before, charts = positions(user.page), user.page.locator(".rkd-charts").inner_html()
+    handle = user.page.locator(".rkd-threshold [role=slider]")
     handle.focus()
-    hand.page.keyboard.press("End")
+    user.page.keyboard.press("End")
     nothing = {"found": 0, "missed": len(defective), "false alarm": 0, "passed": len(normal)}
-    hand.until(lambda: hand.counts() == nothing, f"With the slider at its end the counts should be {nothing}.")
-    expect(hand.page.locator(".rkd-charts").inner_html() != charts, "The marks on the curves did not follow the threshold.")
+    user.until(lambda: user.counts() == nothing, f"With the slider at its end the counts should be {nothing}.")
+    expect(user.page.locator(".rkd-charts").inner_html() != charts, "The marks on the curves did not follow the threshold.")
     for _ in range(3):
-        hand.page.keyboard.press("PageDown")
-    hand.until(lambda: hand.counts() != nothing or not hand.errors, "The slider's keys did not move the threshold.")
-    hand.page.keyboard.press("Home")
+        user.page.keyboard.press("PageDown")
+    user.until(lambda: user.counts() != nothing or not user.errors, "The slider's keys did not move the threshold.")
+    user.page.keyboard.press("Home")
     everything = {"found": len(defective), "missed": 0, "false alarm": len(normal), "passed": 0}
-    hand.until(lambda: hand.counts() == everything, f"With the slider at its start the counts should be {everything}.")
-    expect(places(hand.page) == before, "Parts of the page moved with the threshold.")
-    drawn = hand.page.locator(".rkd-above path").count()
+    user.until(lambda: user.counts() == everything, f"With the slider at its start the counts should be {everything}.")
+    expect(positions(user.page) == before, "Parts of the page moved with the threshold.")
+    drawn = user.page.locator(".rkd-outlines path").count()
     expect(drawn >= 2, "At the lowest threshold nothing is outlined.")
-    hand.page.locator(".rkd-misses").click()
-    hand.until(lambda: hand.counts() == lowest, "The button 'no miss' did not work again.")
+    user.page.locator(".rkd-no-miss").click()
+    user.until(lambda: user.counts() == lowest, "The button 'no miss' did not work again.")
 
 
-def check_reading(hand):
+def check_reading(user):
     "Hover and click read values; labels and texts are there for a screen reader."
-    box = hand.page.locator(".rkd-map").first.bounding_box()
-    hand.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-    value = hand.page.locator("[data-reading=value]")
-    hand.until(value.count, "Hovering over the heatmap read no value.")
-    first = hand.page.locator(".rkd-reading").inner_text()
-    hand.page.mouse.click(box["x"] + 5, box["y"] + 5)
-    hand.until(lambda: hand.page.locator(".rkd-reading").inner_text() != first, "A click elsewhere read no other value.")
+    box = user.page.locator(".rkd-map").first.bounding_box()
+    user.page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    value = user.page.locator("[data-reading=value]")
+    user.until(value.count, "Hovering over the heatmap read no value.")
+    first = user.page.locator(".rkd-reading").inner_text()
+    user.page.mouse.click(box["x"] + 5, box["y"] + 5)
+    user.until(lambda: user.page.locator(".rkd-reading").inner_text() != first, "A click elsewhere read no other value.")
     for css in ("threshold", "position", "opacity"):
-        label = hand.page.locator(f".rkd-{css} [role=slider]").get_attribute("aria-label")
+        label = user.page.locator(f".rkd-{css} [role=slider]").get_attribute("aria-label")
         expect(label, f"The slider {css} has no label for screen readers.")
-    silent = hand.page.evaluate("[...document.querySelectorAll('.rkd-row img')].filter(e => !e.hasAttribute('alt')).length")
+    silent = user.page.evaluate("[...document.querySelectorAll('.rkd-row img')].filter(e => !e.hasAttribute('alt')).length")
     expect(silent == 0, f"{silent} images have no alternative text.")
 
 
-def check_own_image(hand, place, scores):
+def check_own_image(user, folder, scores):
     "An image of one's own is scored; what is none, moves or is huge is refused with a sentence."
-    hand.tab("Your own image")
+    user.tab("Your own image")
     row = scores.iloc[0]
-    hand.drop(place / "lines" / "washer" / row.image)
-    score = hand.page.locator("[data-own=score]")
-    hand.until(score.count, "The uploaded image was not scored.", seconds=PATIENCE / 1000)
+    user.drop(folder / "lines" / "washer" / row.image)
+    score = user.page.locator("[data-own=score]")
+    user.until(score.count, "The uploaded image was not scored.", seconds=PATIENCE / 1000)
     expect(abs(float(score.inner_text()) - row.score) < 2e-3, f"The image scored {score.inner_text()}, but {row.score} in the run.")
-    hand.photograph("own-image")
+    user.photograph("own-image")
     for name, words in (("notes.png", "is not an image in a format that is read"), ("moving.png", "it holds 2 pictures, not one"),
                         ("huge.png", "more than the 50 that are taken")):
-        hand.drop(place / name)
-        hand.says(words)
-    before = hand.name()
-    hand.page.locator(".rkd-next").click()
-    hand.until(lambda: hand.name() != before, "The explorer did not step any more after files that it refused.")
+        user.drop(folder / name)
+        user.says(words)
+    before = user.name()
+    user.page.locator(".rkd-next").click()
+    user.until(lambda: user.name() != before, "The explorer did not step any more after files that it refused.")
 
 
-def check_inside(hand, other):
+def check_inside(user, other):
     "The scales, the teachers' shares, and the second run."
-    hand.tab("Scales and teachers")
-    hand.page.locator(".rkd-inside").click()
-    hand.until(lambda: hand.page.locator(".rkd-five figure").count() == 5, "Scales and shares were not shown.", seconds=PATIENCE / 1000)
-    hand.photograph("scales")
-    hand.tab("Second run")
-    hand.until(lambda: other.name in hand.page.locator(".rkd-tabs").inner_text(), "The second run is not shown.")
-    hand.photograph("compare")
-    hand.tab("Curves")
+    user.tab("Scales and teachers")
+    user.page.locator(".rkd-inside").click()
+    user.until(lambda: user.page.locator(".rkd-five figure").count() == 5, "Scales and shares were not shown.", seconds=PATIENCE / 1000)
+    user.photograph("scales")
+    user.tab("Second run")
+    user.until(lambda: other.name in user.page.locator(".rkd-tabs").inner_text(), "The second run is not shown.")
+    user.photograph("compare")
+    user.tab("Curves")
 
 
-def check_bad_input(place, folder, port):
+def check_bad_input(folder, run, port):
     "Wrong runs and a used port: one sentence and status 2."
-    (place / "partial").mkdir()
+    (folder / "partial").mkdir()
     for words, sentence in {
-        ("--run", place / "partial"): "is not a finished run",
-        ("--run", folder, "--port", port): f"Port {port} is in use",
-        ("--runs", place / "lines"): "There is no run below",
+        ("--run", folder / "partial"): "is not a finished run",
+        ("--run", run, "--port", port): f"Port {port} is in use",
+        ("--runs", folder / "lines"): "There is no run below",
     }.items():
         said = rkd("explore", *words, "--no-browser", status=2)
         expect(sentence in said and "Traceback" not in said, f"rkd explore {words} should say {sentence!r}, but said: {said[-300:]}")
@@ -284,29 +284,29 @@ def check_bad_input(place, folder, port):
 def main():
     if PICTURES:
         PICTURES.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as play:
-        place = Path(folder)
-        full, rd4ad = prepare(place)
+    with tempfile.TemporaryDirectory() as temporary, sync_playwright() as play:
+        folder = Path(temporary)
+        full, rd4ad = prepare(folder)
         scores = pd.read_csv(full / "scores.csv")
-        words = ("--run", full, "--run", rd4ad, "--data-root", place / "lines")
+        words = ("--run", full, "--run", rd4ad, "--data-root", folder / "lines")
         browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
         with Server(*words) as server:
             answer = browser.new_page().request.get(f"http://127.0.0.1:{server.port}/", max_redirects=0)
             expect(answer.status in (302, 403), f"Without the token the explorer answered {answer.status}.")
-            hand = Hand(browser, server.address)
-            check_steps(hand, scores)
-            check_threshold(hand, scores)
-            check_reading(hand)
-            hand.photograph("curves")
-            check_inside(hand, rd4ad)
-            check_own_image(hand, place, scores)
-            check_bad_input(place, full, server.port)
+            user = User(browser, server.address)
+            check_steps(user, scores)
+            check_threshold(user, scores)
+            check_reading(user)
+            user.photograph("curves")
+            check_inside(user, rd4ad)
+            check_own_image(user, folder, scores)
+            check_bad_input(folder, full, server.port)
             with Server("--run", rd4ad) as second:
                 expect(second.port != server.port, "Two explorers share one port.")
-                other = Hand(browser, second.address)
+                other = User(browser, second.address)
                 other.says("Images were not found")
-                expect(hand.name() and not other.errors, f"The second explorer's console has errors: {other.errors}")
-            expect(not hand.errors, f"The browser's console has errors: {hand.errors}")
+                expect(user.name() and not other.errors, f"The second explorer's console has errors: {other.errors}")
+            expect(not user.errors, f"The browser's console has errors: {user.errors}")
         browser.close()
     print("The explorer works in the browser.")
 

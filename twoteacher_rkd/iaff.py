@@ -12,7 +12,7 @@ from .mscam import MSCAM
 
 # %% ../nbs/05_iaff.ipynb #cell-005
 class AFF(nn.Module):
-    "Attentional feature fusion of two maps (Dai et al. 2021, Eq. 3)."
+    "Attentional feature fusion of two maps (Dai et al. 2021)."
     def __init__(self,
         channels: int,  # C
         r: int = 8,  # reduction inside MS-CAM
@@ -44,7 +44,7 @@ def blend(
 
 # %% ../nbs/05_iaff.ipynb #cell-010
 class IAFF(nn.Module):
-    "Iterative attentional feature fusion (Section 3.2; Dai et al. 2021, Eq. 4). In training the batch must hold at least two images."
+    "Iterative attentional feature fusion (Section 3.2; Dai et al. 2021). In training the batch must hold at least two images."
     def __init__(self,
         channels: int,  # C
         r: int = 8,  # reduction inside both MS-CAMs

@@ -33,6 +33,7 @@ COMPACT = {  # the last stage is never used
 }
 BACKBONES = (*COMPACT, *(name for name in list_models(module=torchvision.models) if "resne" in name))
 
+# %% ../nbs/03_teachers.ipynb #430f6dc6
 def whole_network(
     name: str,  # one of `BACKBONES`
 ) -> ResNet:  # without weights

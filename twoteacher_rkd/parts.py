@@ -18,8 +18,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 from scipy import ndimage
 
-from .surfaces import (
-    Defect, Surface, apply_defect, blend, blob, curve, dent, grid, length, random_position, rgb, scratch, smooth_noise, smoothstep, stain, stroke)
+from .surfaces import Defect, Surface, apply_defect, blend, blob, curve, dent, grid, length, random_position, rgb, scratch, smooth_noise, smoothstep, stain, stroke
 
 # %% ../nbs/02c_parts.ipynb #cell-040
 @dataclass(frozen=True)

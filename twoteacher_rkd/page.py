@@ -97,7 +97,7 @@ nav a:hover { text-decoration: underline; }
 main { margin-left: 17rem; padding: 1.5rem 2.5rem 4rem; max-width: 78rem; }
 section { border-top: 1px solid var(--line); margin-top: 2.5rem; padding-top: 0.5rem; }
 h1 { font-size: 1.8rem; line-height: 1.2; } h2 { font-size: 1.45rem; } h3 { font-size: 1.15rem; } h4 { font-size: 1rem; }
-p, li, blockquote { max-width: 50rem; }
+p, li, blockquote { max-width: 50rem; overflow-wrap: anywhere; }
 blockquote { margin: 0; color: var(--soft); font-style: italic; }
 table { border: 0; border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; margin: 0.8rem 0; }
 th, td { padding: 0.2rem 0.6rem; text-align: right; border: 0; border-bottom: 1px solid #eee; vertical-align: top; }

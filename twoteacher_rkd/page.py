@@ -103,7 +103,7 @@ table { border: 0; border-collapse: collapse; font-size: 13px; font-variant-nume
 th, td { padding: 0.2rem 0.6rem; text-align: right; border: 0; border-bottom: 1px solid #eee; vertical-align: top; }
 thead th { border-bottom-color: #999; }
 td:first-child, th:first-child { text-align: left; }
-td { white-space: nowrap; } td.long { text-align: left; min-width: 12rem; white-space: normal; overflow-wrap: anywhere; }
+td { white-space: nowrap; } td.long { text-align: left; min-width: 18rem; white-space: normal; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
 img { max-width: 100%; } img.math { max-width: none; }
 .formula { margin: 0.8rem 2rem; overflow-x: auto; }

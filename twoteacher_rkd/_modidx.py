@@ -386,6 +386,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                     'twoteacher_rkd.oce.OCE.__init__': ('oce.html#oce.__init__', 'twoteacher_rkd/oce.py'),
                                     'twoteacher_rkd.oce.conv': ('oce.html#conv', 'twoteacher_rkd/oce.py')},
             'twoteacher_rkd.page': { 'twoteacher_rkd.page.chapter': ('page.html#chapter', 'twoteacher_rkd/page.py'),
+                                     'twoteacher_rkd.page.fit_page': ('page.html#fit_page', 'twoteacher_rkd/page.py'),
                                      'twoteacher_rkd.page.fold': ('page.html#fold', 'twoteacher_rkd/page.py'),
                                      'twoteacher_rkd.page.formula_image': ('page.html#formula_image', 'twoteacher_rkd/page.py'),
                                      'twoteacher_rkd.page.page': ('page.html#page', 'twoteacher_rkd/page.py'),

@@ -8,7 +8,7 @@ __all__ = ['OVERHEAD', 'write_config', 'visible_gpus', 'snakemake_command', 'to_
            'ProgressPrinter', 'outcome', 'read_metrics', 'measure_step', 'forecast', 'check_images', 'make_data',
            'paper', 'plan_only', 'summary']
 
-# %% ../nbs/19c_batch.ipynb #3cedf1ed
+# %% ../nbs/19c_batch.ipynb #19cbb4ae
 import csv
 import importlib.util
 import json
@@ -25,7 +25,7 @@ from pathlib import Path
 
 from .jobs import Batch, all_jobs, data_folder, describe, end_with_parent, failure, keep_failure, profile_folder
 
-# %% ../nbs/19c_batch.ipynb #aea6ba1d
+# %% ../nbs/19c_batch.ipynb #d644304a
 def write_config(
     batch: Batch,
     jobs: dict,  # from `all_jobs`
@@ -44,7 +44,7 @@ def write_config(
     Path(config["file"]).write_text(json.dumps(config, indent=1), encoding="utf-8")
     return config
 
-# %% ../nbs/19c_batch.ipynb #785c9923
+# %% ../nbs/19c_batch.ipynb #da54a48b
 def visible_gpus(
     batch: Batch,
 ) -> list:  # as for CUDA_VISIBLE_DEVICES; empty on a CPU, on a cluster, or where a device was chosen by number
@@ -56,7 +56,7 @@ def visible_gpus(
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return named.split(",") if named else [str(number) for number in range(torch.cuda.device_count())]
 
-# %% ../nbs/19c_batch.ipynb #68e1ec7c
+# %% ../nbs/19c_batch.ipynb #1a7124bd
 def snakemake_command(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -72,7 +72,7 @@ def snakemake_command(
     return [sys.executable, "-m", "snakemake", "--snakefile", str(NOTEBOOKS / "Snakefile"), "--configfile", config["file"], *(there if batch.profile else here),
             "--nolock", "--keep-going", "--ignore-incomplete", "--rerun-triggers", "mtime", "params", "input", "--scheduler", "greedy"]
 
-# %% ../nbs/19c_batch.ipynb #6558575e
+# %% ../nbs/19c_batch.ipynb #7a0df6a3
 def to_do(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -85,7 +85,7 @@ def to_do(
     pending = {row["output_file"] for row in rows if row["plan"] == "update pending"}
     return [target for target, job in config["jobs"].items() if target in pending or is_torn(target, job)]
 
-# %% ../nbs/19c_batch.ipynb #f9f5c1e8
+# %% ../nbs/19c_batch.ipynb #01832db6
 def is_torn(
     target: str,  # the file that a job makes
     job: dict,
@@ -93,7 +93,7 @@ def is_torn(
     "Whether the notebook of a run is there, and the run is not."
     return job["kind"] == "run" and Path(target).exists() and not Path(target).with_name("metrics.json").exists()
 
-# %% ../nbs/19c_batch.ipynb #b5bde96a
+# %% ../nbs/19c_batch.ipynb #be4e3b92
 @contextmanager
 def batch_lock(
     runs: Path,  # folder that holds the runs
@@ -114,7 +114,7 @@ def batch_lock(
     finally:
         os.close(descriptor)
 
-# %% ../nbs/19c_batch.ipynb #34d3311d
+# %% ../nbs/19c_batch.ipynb #dbb71670
 def run_snakemake(
     command: list,  # from `snakemake_command`, with what is wanted
     log: Path,  # what it says is added to this file
@@ -136,7 +136,7 @@ def run_snakemake(
         raise RuntimeError(f"Snakemake was killed (signal {-process.returncode}); the same command goes on from here.")
     return process.returncode
 
-# %% ../nbs/19c_batch.ipynb #f6f2060c
+# %% ../nbs/19c_batch.ipynb #0b88cf29
 def stop(
     process: subprocess.Popen,  # leader of a group
 ) -> None:
@@ -148,7 +148,7 @@ def stop(
         except (subprocess.TimeoutExpired, ProcessLookupError):
             pass
 
-# %% ../nbs/19c_batch.ipynb #caf831a8
+# %% ../nbs/19c_batch.ipynb #0366f19a
 def record_killed(
     target: str,  # the file that a job should have made
     job: dict,
@@ -161,7 +161,7 @@ def record_killed(
         if job["kind"] == "run":
             keep_failure(Path(target).parent, log.with_suffix(".ipynb"), "The process of this run was killed.\n")
 
-# %% ../nbs/19c_batch.ipynb #6668de3f
+# %% ../nbs/19c_batch.ipynb #f28b9778
 def make_all(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -171,7 +171,8 @@ def make_all(
     "Have Snakemake do the jobs, as far as they can be done. Raises `RuntimeError` where it cannot work."
     shutil.rmtree(config["logs"], ignore_errors=True)
     progress, page = ProgressPrinter(batch, config, due), f"{batch.report}/index.html"
-    for wanted in (["--", "all"], ["--config", "over=1", "--", page], ["--config", "over=1", "--", page]):  # everything; what is left where runs failed; and where notebooks failed
+    rest = ["--config", "over=1", "--", page]
+    for wanted in (["--", "all"], rest, rest):  # everything; what is left where runs failed; what is left where notebooks failed
         code = run_snakemake([*snakemake_command(batch, config), *wanted], batch.report / "batch.log", lock, progress)
         for target in due:
             record_killed(target, config["jobs"][target])
@@ -181,7 +182,7 @@ def make_all(
     if not failure(config["jobs"][page]):
         raise RuntimeError(f"Snakemake left with status {code} before everything was done; its own words are in {str(batch.report / 'batch.log')!r}.")
 
-# %% ../nbs/19c_batch.ipynb #57f321f8
+# %% ../nbs/19c_batch.ipynb #4bcc4e33
 OVERHEAD = 15  # seconds that a run needs beside training and testing, to start and to draw, and that a notebook needs; until they are measured
 
 def known_rates(
@@ -198,14 +199,14 @@ def known_rates(
             pass  # a damaged file is for whoever reads the run to complain of
     return {recipe: seconds[recipe] / images[recipe] for recipe in seconds if images[recipe]}
 
-# %% ../nbs/19c_batch.ipynb #700784ac
+# %% ../nbs/19c_batch.ipynb #d90471a6
 def recipe_of(
     path: Path,  # of a file in a run's folder
 ) -> str:  # full-1a2b3c4d
     "Variant and digest of a run's recipe; the name of its folder without the seed."
     return Path(path).parent.name.rsplit("-s", 1)[0]
 
-# %% ../nbs/19c_batch.ipynb #856171e1
+# %% ../nbs/19c_batch.ipynb #3bf00ef9
 def seconds_left(
     jobs: list,  # of those that are not over: the file, the job, the seconds since its start
     rates: dict,  # from `known_rates`
@@ -223,7 +224,7 @@ def seconds_left(
         parts.append(max(seconds - spent, 1))
     return max([sum(parts) / parallel, *parts])
 
-# %% ../nbs/19c_batch.ipynb #7d91d3bf
+# %% ../nbs/19c_batch.ipynb #60f00c95
 def duration(
     seconds: float,
 ) -> str:
@@ -232,7 +233,7 @@ def duration(
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h" if seconds < 200_000 else f"{seconds / 86400:.0f} days"
 
-# %% ../nbs/19c_batch.ipynb #cc9b0c45
+# %% ../nbs/19c_batch.ipynb #a29696a2
 class ProgressPrinter:
     "Prints a line for each job that is over."
     def __init__(self,
@@ -264,7 +265,7 @@ class ProgressPrinter:
         number = f"[{self.count - len(self.left):{len(str(self.count))}}/{self.count}]"
         print(f"{number} {outcome(target, job)} ({duration(seconds)})" + (f"; about {duration(rest)} left" if rest else ""), flush=True)
 
-# %% ../nbs/19c_batch.ipynb #dbe2510a
+# %% ../nbs/19c_batch.ipynb #57a5f5c9
 def outcome(
     target: str,  # the file that a job made, or should have
     job: dict,
@@ -278,14 +279,14 @@ def outcome(
     values = [f"{what} {100 * known[key]:.1f} %" for key, what in names.items() if known.get(key) is not None]
     return f"{job['label']}: {', '.join(values) or 'done'}"
 
-# %% ../nbs/19c_batch.ipynb #aa59fd68
+# %% ../nbs/19c_batch.ipynb #5efb773a
 def read_metrics(
     target: Path,  # a run's notebook
 ) -> dict:
     "The metrics of a run."
     return json.loads(Path(target).with_name("metrics.json").read_text(encoding="utf-8"))
 
-# %% ../nbs/19c_batch.ipynb #68388039
+# %% ../nbs/19c_batch.ipynb #0d1658de
 def measure_step(
     recipe,  # a `Recipe`
     device: str,
@@ -314,7 +315,7 @@ def measure_step(
     torch.set_num_threads(before)
     return seconds * recipe.epochs / recipe.batch_size
 
-# %% ../nbs/19c_batch.ipynb #73503f33
+# %% ../nbs/19c_batch.ipynb #e36887cd
 def forecast(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -339,7 +340,7 @@ def forecast(
         seconds = seconds_left([(target, jobs[target], 0) for target in due], rates, config["parallel"])
         print(f"About {duration(seconds)} with {config['parallel']} at a time{source}.")
 
-# %% ../nbs/19c_batch.ipynb #bbc4b6e1
+# %% ../nbs/19c_batch.ipynb #ab56d71c
 def check_images(
     jobs: dict,  # from `all_jobs`
 ) -> None:
@@ -359,7 +360,7 @@ def check_images(
             if Run(folder).provenance["fingerprint"] != marks[where]:
                 raise InputError(f"{str(folder)!r} is a run on other images than those in '{where[0]}/{where[1]}': choose another --runs, or move it away.")
 
-# %% ../nbs/19c_batch.ipynb #b6639bd6
+# %% ../nbs/19c_batch.ipynb #bceb9279
 def make_data(
     batch: Batch,
     jobs: dict,  # from `all_jobs`
@@ -376,7 +377,7 @@ def make_data(
         with FileLock(root / ".lock"):
             make_lines(root, sorted(names))
 
-# %% ../nbs/19c_batch.ipynb #6dcbc542
+# %% ../nbs/19c_batch.ipynb #3f1ef290
 def paper(
     batch: Batch,
     dry_run: bool = False,  # say what would be done, and do nothing
@@ -399,7 +400,7 @@ def paper(
             make_all(batch, config, due, lock)
     return summary(batch, jobs)
 
-# %% ../nbs/19c_batch.ipynb #76a9312a
+# %% ../nbs/19c_batch.ipynb #445cef1f
 def plan_only(
     batch: Batch,
     jobs: dict,  # from `all_jobs`
@@ -412,7 +413,7 @@ def plan_only(
     if not known:
         shutil.rmtree(".snakemake", ignore_errors=True)
 
-# %% ../nbs/19c_batch.ipynb #3ad163f6
+# %% ../nbs/19c_batch.ipynb #f07cf1d4
 def summary(
     batch: Batch,
     jobs: dict,  # from `all_jobs`

@@ -8,7 +8,7 @@ __all__ = ['OVERHEAD', 'write_config', 'visible_gpus', 'snakemake_command', 'to_
            'ProgressPrinter', 'outcome', 'read_metrics', 'measure_step', 'forecast', 'check_images', 'make_data',
            'paper', 'plan_only', 'summary']
 
-# %% ../nbs/19c_batch.ipynb #3631199d
+# %% ../nbs/19c_batch.ipynb #dc889e8f
 import csv
 import importlib.util
 import json
@@ -25,7 +25,7 @@ from pathlib import Path
 
 from .jobs import Batch, all_jobs, data_folder, describe, end_with_parent, failure, keep_failure, profile_folder
 
-# %% ../nbs/19c_batch.ipynb #6ca8e001
+# %% ../nbs/19c_batch.ipynb #abbd4add
 def write_config(
     batch: Batch,
     jobs: dict,  # from `all_jobs`
@@ -44,7 +44,7 @@ def write_config(
     Path(config["file"]).write_text(json.dumps(config, indent=1), encoding="utf-8")
     return config
 
-# %% ../nbs/19c_batch.ipynb #c5f4b76b
+# %% ../nbs/19c_batch.ipynb #e554300c
 def visible_gpus(
     batch: Batch,
 ) -> list:  # as for CUDA_VISIBLE_DEVICES; empty on a CPU, on a cluster, or where a device was chosen by number
@@ -56,7 +56,7 @@ def visible_gpus(
     named = os.environ.get("CUDA_VISIBLE_DEVICES")
     return named.split(",") if named else [str(number) for number in range(torch.cuda.device_count())]
 
-# %% ../nbs/19c_batch.ipynb #e34442df
+# %% ../nbs/19c_batch.ipynb #8bbb014e
 def snakemake_command(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -72,7 +72,7 @@ def snakemake_command(
     return [sys.executable, "-m", "snakemake", "--snakefile", str(NOTEBOOKS / "Snakefile"), "--configfile", config["file"], *(there if batch.profile else here),
             "--nolock", "--keep-going", "--ignore-incomplete", "--rerun-triggers", "mtime", "params", "input", "--scheduler", "greedy"]
 
-# %% ../nbs/19c_batch.ipynb #7a0af500
+# %% ../nbs/19c_batch.ipynb #ea0853b1
 def to_do(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -85,7 +85,7 @@ def to_do(
     pending = {row["output_file"] for row in rows if row["plan"] == "update pending"}
     return [target for target, job in config["jobs"].items() if target in pending or is_torn(target, job)]
 
-# %% ../nbs/19c_batch.ipynb #56540153
+# %% ../nbs/19c_batch.ipynb #a5f40b60
 def is_torn(
     target: str,  # the file that a job makes
     job: dict,
@@ -93,7 +93,7 @@ def is_torn(
     "Whether the notebook of a run is there, and the run is not."
     return job["kind"] == "run" and Path(target).exists() and not Path(target).with_name("metrics.json").exists()
 
-# %% ../nbs/19c_batch.ipynb #d13f98a9
+# %% ../nbs/19c_batch.ipynb #5fd22399
 @contextmanager
 def batch_lock(
     runs: Path,  # folder that holds the runs
@@ -114,7 +114,7 @@ def batch_lock(
     finally:
         os.close(descriptor)
 
-# %% ../nbs/19c_batch.ipynb #b7db2058
+# %% ../nbs/19c_batch.ipynb #bf1e6fda
 def run_snakemake(
     command: list,  # from `snakemake_command`, with what is wanted
     log: Path,  # what it says is added to this file
@@ -136,7 +136,7 @@ def run_snakemake(
         raise RuntimeError(f"Snakemake was killed (signal {-process.returncode}); the same command goes on from here.")
     return process.returncode
 
-# %% ../nbs/19c_batch.ipynb #e77da25e
+# %% ../nbs/19c_batch.ipynb #807d211d
 def stop(
     process: subprocess.Popen,  # leader of a group
 ) -> None:
@@ -148,7 +148,7 @@ def stop(
         except (subprocess.TimeoutExpired, ProcessLookupError):
             pass
 
-# %% ../nbs/19c_batch.ipynb #240939ee
+# %% ../nbs/19c_batch.ipynb #50766430
 def record_killed(
     target: str,  # the file that a job should have made
     job: dict,
@@ -161,7 +161,7 @@ def record_killed(
         if job["kind"] == "run":
             keep_failure(Path(target).parent, log.with_suffix(".ipynb"), "The process of this run was killed.\n")
 
-# %% ../nbs/19c_batch.ipynb #45ed9377
+# %% ../nbs/19c_batch.ipynb #05cbc4b9
 def make_all(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -171,8 +171,9 @@ def make_all(
     "Have Snakemake do the jobs, as far as they can be done. Raises `RuntimeError` where it cannot work."
     shutil.rmtree(config["logs"], ignore_errors=True)
     progress, page = ProgressPrinter(batch, config, due), f"{batch.report}/index.html"
-    for wanted in ("all", page, page):  # everything; what stands where runs failed; what stands where notebooks failed, too
-        code = run_snakemake([*snakemake_command(batch, config), "--", wanted], batch.report / "batch.log", lock, progress)
+    rest = ["--config", "over=1", "--", page]
+    for wanted in (["--", "all"], rest, rest):  # everything; what is left where runs failed; what is left where notebooks failed
+        code = run_snakemake([*snakemake_command(batch, config), *wanted], batch.report / "batch.log", lock, progress)
         for target in due:
             record_killed(target, config["jobs"][target])
         progress.update()
@@ -181,7 +182,7 @@ def make_all(
     if not failure(config["jobs"][page]):
         raise RuntimeError(f"Snakemake left with status {code} before everything was done; its own words are in {str(batch.report / 'batch.log')!r}.")
 
-# %% ../nbs/19c_batch.ipynb #7fb1ce3c
+# %% ../nbs/19c_batch.ipynb #deba581b
 OVERHEAD = 15  # seconds that a run needs beside training and testing, to start and to draw, and that a notebook needs; until they are measured
 
 def known_rates(
@@ -198,14 +199,14 @@ def known_rates(
             pass  # a damaged file is for whoever reads the run to complain of
     return {recipe: seconds[recipe] / images[recipe] for recipe in seconds if images[recipe]}
 
-# %% ../nbs/19c_batch.ipynb #5ddedd37
+# %% ../nbs/19c_batch.ipynb #744f8b83
 def recipe_of(
     path: Path,  # of a file in a run's folder
 ) -> str:  # full-1a2b3c4d
     "Variant and digest of a run's recipe; the name of its folder without the seed."
     return Path(path).parent.name.rsplit("-s", 1)[0]
 
-# %% ../nbs/19c_batch.ipynb #b905570a
+# %% ../nbs/19c_batch.ipynb #85e52459
 def seconds_left(
     jobs: list,  # of those that are not over: the file, the job, the seconds since its start
     rates: dict,  # from `known_rates`
@@ -223,7 +224,7 @@ def seconds_left(
         parts.append(max(seconds - spent, 1))
     return max([sum(parts) / parallel, *parts])
 
-# %% ../nbs/19c_batch.ipynb #9845aa59
+# %% ../nbs/19c_batch.ipynb #71957cad
 def duration(
     seconds: float,
 ) -> str:
@@ -232,7 +233,7 @@ def duration(
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h" if seconds < 200_000 else f"{seconds / 86400:.0f} days"
 
-# %% ../nbs/19c_batch.ipynb #a328782b
+# %% ../nbs/19c_batch.ipynb #ad8376e4
 class ProgressPrinter:
     "Prints a line for each job that is over."
     def __init__(self,
@@ -264,7 +265,7 @@ class ProgressPrinter:
         number = f"[{self.count - len(self.left):{len(str(self.count))}}/{self.count}]"
         print(f"{number} {outcome(target, job)} ({duration(seconds)})" + (f"; about {duration(rest)} left" if rest else ""), flush=True)
 
-# %% ../nbs/19c_batch.ipynb #a7be24a1
+# %% ../nbs/19c_batch.ipynb #f6a8041e
 def outcome(
     target: str,  # the file that a job made, or should have
     job: dict,
@@ -272,17 +273,20 @@ def outcome(
     "How a job ended, in a line."
     if failure(job):
         return f"{job['label']}: failed: {failure(job)}"
-    known, names = read_metrics(target) if job["kind"] == "run" else {}, {"image_auroc": "image ROC-AUC", "pixel_auroc": "pixel ROC-AUC", "aupro": "PRO"}
-    return f"{job['label']}: " + (", ".join(f"{what} {100 * known[key]:.1f} %" for key, what in names.items() if known.get(key) is not None) or ("done" if job["kind"] == "run" else "drawn"))
+    if job["kind"] != "run":
+        return f"{job['label']}: drawn"
+    known, names = read_metrics(target), {"image_auroc": "image ROC-AUC", "pixel_auroc": "pixel ROC-AUC", "aupro": "PRO"}
+    values = [f"{what} {100 * known[key]:.1f} %" for key, what in names.items() if known.get(key) is not None]
+    return f"{job['label']}: {', '.join(values) or 'done'}"
 
-# %% ../nbs/19c_batch.ipynb #1f150f31
+# %% ../nbs/19c_batch.ipynb #8edf18bb
 def read_metrics(
     target: Path,  # a run's notebook
 ) -> dict:
     "The metrics of a run."
     return json.loads(Path(target).with_name("metrics.json").read_text(encoding="utf-8"))
 
-# %% ../nbs/19c_batch.ipynb #bc54a54e
+# %% ../nbs/19c_batch.ipynb #28ce88bd
 def measure_step(
     recipe,  # a `Recipe`
     device: str,
@@ -311,7 +315,7 @@ def measure_step(
     torch.set_num_threads(before)
     return seconds * recipe.epochs / recipe.batch_size
 
-# %% ../nbs/19c_batch.ipynb #c6d59b90
+# %% ../nbs/19c_batch.ipynb #beeac622
 def forecast(
     batch: Batch,
     config: dict,  # from `write_config`
@@ -336,7 +340,7 @@ def forecast(
         seconds = seconds_left([(target, jobs[target], 0) for target in due], rates, config["parallel"])
         print(f"About {duration(seconds)} with {config['parallel']} at a time{source}.")
 
-# %% ../nbs/19c_batch.ipynb #efc00214
+# %% ../nbs/19c_batch.ipynb #6eaad66a
 def check_images(
     jobs: dict,  # from `all_jobs`
 ) -> None:
@@ -356,7 +360,7 @@ def check_images(
             if Run(folder).provenance["fingerprint"] != marks[where]:
                 raise InputError(f"{str(folder)!r} is a run on other images than those in '{where[0]}/{where[1]}': choose another --runs, or move it away.")
 
-# %% ../nbs/19c_batch.ipynb #bcf66b5d
+# %% ../nbs/19c_batch.ipynb #392d8a03
 def make_data(
     batch: Batch,
     jobs: dict,  # from `all_jobs`
@@ -373,7 +377,7 @@ def make_data(
         with FileLock(root / ".lock"):
             make_lines(root, sorted(names))
 
-# %% ../nbs/19c_batch.ipynb #03b1eee9
+# %% ../nbs/19c_batch.ipynb #1fefe7ee
 def paper(
     batch: Batch,
     dry_run: bool = False,  # say what would be done, and do nothing
@@ -396,7 +400,7 @@ def paper(
             make_all(batch, config, due, lock)
     return summary(batch, jobs)
 
-# %% ../nbs/19c_batch.ipynb #3bd8a379
+# %% ../nbs/19c_batch.ipynb #5e720c05
 def plan_only(
     batch: Batch,
     jobs: dict,  # from `all_jobs`
@@ -409,7 +413,7 @@ def plan_only(
     if not known:
         shutil.rmtree(".snakemake", ignore_errors=True)
 
-# %% ../nbs/19c_batch.ipynb #0195f949
+# %% ../nbs/19c_batch.ipynb #7b267be5
 def summary(
     batch: Batch,
     jobs: dict,  # from `all_jobs`

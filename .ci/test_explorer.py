@@ -24,7 +24,7 @@ from twoteacher_rkd.runs import run
 PICTURES = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
 CHROMIUM = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
             "--disable-sync", "--no-first-run"]
-SIZES = {"laptop": (1366, 768), "desktop": (1920, 1080), "phone": (390, 844)}
+SIZES = {"laptop": (1366, 768), "desktop": (1920, 1080), "phone": (390, 2200)}  # a phone's width; as high as the page is
 PATIENCE = 180_000  # milliseconds; a busy machine may take long to start a kernel
 
 

@@ -93,26 +93,28 @@ WIDGET_STYLE = """
 [data-jp-theme-light=false] .rkd-wrong {color: #FFB27A}
 """
 
-# %% ../nbs/16c_explorer.ipynb #95470df5
+# %% ../nbs/16c_explorer.ipynb #f4591b49
 TAB_STYLE = """
 .rkd-tabs .widget-tab-contents {padding: 8px 4px; min-height: 272px; overflow: hidden}
 .rkd-tabs .rkd-row {grid-template-columns: repeat(5, minmax(0, 190px))} .rkd-wide {grid-column: span 2}
 .rkd-tabs figcaption {font-size: 12px} .rkd-tabs .rkd-scale {width: 40px}
-.rkd-charts > * > * {display: contents} .rkd-kinds {max-height: 232px; overflow-y: auto}
+.rkd-kinds {max-height: 232px; overflow-y: auto}
 .rkd-charts .widget-html-content {display: grid; grid-template-columns: repeat(3, minmax(0, 1fr)) 196px; gap: 10px}
 .rkd-tabs .jupyter-button {align-self: flex-start; margin: 0 0 6px}
 .rkd-upload {font-size: 0} .rkd-upload::after {content: "Score an image of your own"; font-size: 13px}
 """
 
-# %% ../nbs/16c_explorer.ipynb #a8b695bb
+# %% ../nbs/16c_explorer.ipynb #18c4417f
 NARROW_STYLE = """
 @container (max-width: 900px) {
-.rkd-page.widget-box {grid-template: "head" auto "status" minmax(20px, auto) "side" auto "stack" auto "reading" minmax(38px, auto) "tabs" auto
+.rkd-page.widget-box {grid-template: "head" auto "status" minmax(20px, auto) "stack" auto "reading" minmax(36px, auto) "side" auto "tabs" auto
  / minmax(0, 1fr)}
 .rkd-charts .widget-html-content {grid-template-columns: repeat(2, minmax(0, 1fr))}
 .rkd-tabs .rkd-row {grid-template-columns: repeat(3, minmax(0, 1fr))}}
 @container (max-width: 560px) {
-.rkd-row, .rkd-tabs .rkd-row {grid-template-columns: repeat(2, minmax(0, 1fr))}
+.rkd-headline .widget-dropdown {width: 100%} .rkd-headline .widget-label {width: 98px}
+.rkd-row, .rkd-tabs .rkd-row {grid-template-columns: repeat(2, minmax(0, 1fr))} .rkd-scale {width: 36px}
+.rkd-tabs .widget-tab-contents {padding: 8px 0} .rkd-tabs .rkd-row figcaption {white-space: normal}
 .rkd-charts .widget-html-content {grid-template-columns: minmax(0, 1fr)}}
 """
 

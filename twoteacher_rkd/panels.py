@@ -277,12 +277,12 @@ def charts_html(
                          results.pro[:2], pixels, until=0.3)
     return "".join(f"<div>{part}</div>" for part in (histogram_html(results, threshold), roc, pro))
 
-# %% ../nbs/16b_panels.ipynb #40e146cd
+# %% ../nbs/16b_panels.ipynb #3a7cd472
 TABLE_STYLE = """
 table.rkd-table {border-collapse: collapse; width: 100%; font-size: 12px}
 .rkd-table caption {text-align: left; color: var(--jp-ui-font-color2, #555)}
-.rkd-table td, .rkd-table th {text-align: left; padding: 2px 4px; border-bottom: 1px solid var(--jp-border-color2, #ddd); white-space: nowrap}
-.rkd-table th {font-weight: 500}
+.rkd-table td, .rkd-table th {text-align: left; padding: 2px 4px; border-bottom: 1px solid var(--jp-border-color2, #ddd)}
+.rkd-table td {white-space: nowrap} .rkd-table th {font-weight: 500}
 .rkd-wrong {color: #A33B00; font-weight: 600}
 """
 

@@ -8,6 +8,7 @@ __all__ = ['COMPACT', 'BACKBONES', 'STEM', 'STAGES', 'Narrow', 'whole_network', 
 
 # %% ../nbs/03_teachers.ipynb #cell-002
 import hashlib
+import math
 import pickle
 from pathlib import Path
 
@@ -85,13 +86,16 @@ class Teacher(nn.Module):
 def initialise(
     module: nn.Module,  # one layer; meant for `nn.Module.apply`
 ) -> None:
-    "Kaiming initialisation of convolutions and deconvolutions, identity for batch norms (Section 4.3)."
-    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)):
+    "Kaiming initialisation, normal (Section 4.3, D24): convolutions by fan-out, deconvolutions by the terms an output sums; batch norms as the identity."
+    if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
-        if module.bias is not None:
-            nn.init.zeros_(module.bias)
+    elif isinstance(module, nn.ConvTranspose2d):
+        terms = module.weight[:, 0].numel() / module.groups / math.prod(module.stride)
+        nn.init.normal_(module.weight, std=math.sqrt(2 / terms))
     elif isinstance(module, nn.BatchNorm2d):
         module.reset_parameters()
+    if isinstance(module, (nn.Conv2d, nn.ConvTranspose2d)) and module.bias is not None:
+        nn.init.zeros_(module.bias)
 
 # %% ../nbs/03_teachers.ipynb #cell-017
 def read_weights(

@@ -21,9 +21,9 @@ from .panels import CHART_STYLE, DRAWN, OF_THRESHOLD, PANEL_STYLE, TABLE_STYLE, 
 from .plots import CMAPS, kind_order
 from .utils import InputError
 
-# %% ../nbs/16c_explorer.ipynb #58bea8aa
+# %% ../nbs/16c_explorer.ipynb #d33d2eb8
 def make_controls() -> dict:  # name -> widget
-    "The widgets that one touches."
+    "The widgets that a user touches."
     def button(text, tooltip, **options):
         return widgets.Button(description=text, tooltip=tooltip, **options)
     made = {
@@ -104,7 +104,7 @@ TAB_STYLE = """
 .rkd-upload {font-size: 0} .rkd-upload::after {content: "Score an image of your own"; font-size: 13px}
 """
 
-# %% ../nbs/16c_explorer.ipynb #18c4417f
+# %% ../nbs/16c_explorer.ipynb #0a290b14
 NARROW_STYLE = """
 @container (max-width: 900px) {
 .rkd-page.widget-box {grid-template: "head" auto "status" minmax(20px, auto) "stack" auto "reading" minmax(36px, auto) "side" auto "tabs" auto
@@ -114,6 +114,8 @@ NARROW_STYLE = """
 @container (max-width: 560px) {
 .rkd-headline .widget-dropdown {width: 100%} .rkd-headline .widget-label {width: 98px}
 .rkd-row, .rkd-tabs .rkd-row {grid-template-columns: repeat(2, minmax(0, 1fr))} .rkd-scale {width: 36px}
+.rkd-explorer .rkd-tabs > .lm-TabBar .lm-TabBar-content {flex-wrap: wrap}
+.rkd-explorer .rkd-tabs > .lm-TabBar .lm-TabBar-tab {flex: 1 0 40%}
 .rkd-tabs .widget-tab-contents {padding: 8px 0} .rkd-tabs .rkd-row figcaption {white-space: normal}
 .rkd-charts .widget-html-content {grid-template-columns: minmax(0, 1fr)}}
 """

@@ -72,8 +72,7 @@ GRID_STYLE = """
  grid-template: "head head" auto "status status" 20px "side stack" auto "side reading" 20px "side tabs" 1fr / 264px minmax(0, 1fr)}
 .rkd-headline {grid-area: head; flex-wrap: wrap; align-items: center; gap: 2px 14px}
 .rkd-headline h1 {font-size: 18px; margin: 0; font-weight: 600}
-.rkd-status {grid-area: status} .rkd-status b {font-weight: 500}
-.rkd-side {grid-area: side; gap: 1px}
+.rkd-status {grid-area: status} .rkd-status b {font-weight: 500} .rkd-side {grid-area: side; gap: 1px}
 .rkd-stack.widget-box {grid-area: stack; display: grid} .rkd-stack > * {grid-area: 1 / 1; height: auto}
 .rkd-outlines {pointer-events: none; z-index: 1} .rkd-outlines .rkd-box {background: none}
 .rkd-stack .rkd-map {cursor: crosshair}
@@ -114,8 +113,7 @@ NARROW_STYLE = """
 @container (max-width: 560px) {
 .rkd-headline .widget-dropdown {width: 100%} .rkd-headline .widget-label {width: 98px}
 .rkd-row, .rkd-tabs .rkd-row {grid-template-columns: repeat(2, minmax(0, 1fr))} .rkd-scale {width: 36px}
-.rkd-explorer .rkd-tabs > .lm-TabBar .lm-TabBar-content {flex-wrap: wrap}
-.rkd-explorer .rkd-tabs > .lm-TabBar .lm-TabBar-tab {flex: 1 0 40%}
+.rkd-explorer .rkd-tabs > .lm-TabBar .lm-TabBar-content {flex-wrap: wrap} .rkd-explorer .rkd-tabs > .lm-TabBar .lm-TabBar-tab {flex: 1 0 40%}
 .rkd-tabs .widget-tab-contents {padding: 8px 0} .rkd-tabs .rkd-row figcaption {white-space: normal}
 .rkd-charts .widget-html-content {grid-template-columns: minmax(0, 1fr)}}
 """

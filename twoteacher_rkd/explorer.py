@@ -21,9 +21,9 @@ from .panels import CHART_STYLE, DRAWN, OF_THRESHOLD, PANEL_STYLE, TABLE_STYLE, 
 from .plots import CMAPS, kind_order
 from .utils import InputError
 
-# %% ../nbs/16c_explorer.ipynb #58bea8aa
+# %% ../nbs/16c_explorer.ipynb #d33d2eb8
 def make_controls() -> dict:  # name -> widget
-    "The widgets that one touches."
+    "The widgets that a user touches."
     def button(text, tooltip, **options):
         return widgets.Button(description=text, tooltip=tooltip, **options)
     made = {
@@ -72,8 +72,7 @@ GRID_STYLE = """
  grid-template: "head head" auto "status status" 20px "side stack" auto "side reading" 20px "side tabs" 1fr / 264px minmax(0, 1fr)}
 .rkd-headline {grid-area: head; flex-wrap: wrap; align-items: center; gap: 2px 14px}
 .rkd-headline h1 {font-size: 18px; margin: 0; font-weight: 600}
-.rkd-status {grid-area: status} .rkd-status b {font-weight: 500}
-.rkd-side {grid-area: side; gap: 1px}
+.rkd-status {grid-area: status} .rkd-status b {font-weight: 500} .rkd-side {grid-area: side; gap: 1px}
 .rkd-stack.widget-box {grid-area: stack; display: grid} .rkd-stack > * {grid-area: 1 / 1; height: auto}
 .rkd-outlines {pointer-events: none; z-index: 1} .rkd-outlines .rkd-box {background: none}
 .rkd-stack .rkd-map {cursor: crosshair}
@@ -104,7 +103,7 @@ TAB_STYLE = """
 .rkd-upload {font-size: 0} .rkd-upload::after {content: "Score an image of your own"; font-size: 13px}
 """
 
-# %% ../nbs/16c_explorer.ipynb #18c4417f
+# %% ../nbs/16c_explorer.ipynb #0a290b14
 NARROW_STYLE = """
 @container (max-width: 900px) {
 .rkd-page.widget-box {grid-template: "head" auto "status" minmax(20px, auto) "stack" auto "reading" minmax(36px, auto) "side" auto "tabs" auto
@@ -114,6 +113,7 @@ NARROW_STYLE = """
 @container (max-width: 560px) {
 .rkd-headline .widget-dropdown {width: 100%} .rkd-headline .widget-label {width: 98px}
 .rkd-row, .rkd-tabs .rkd-row {grid-template-columns: repeat(2, minmax(0, 1fr))} .rkd-scale {width: 36px}
+.rkd-explorer .rkd-tabs > .lm-TabBar .lm-TabBar-content {flex-wrap: wrap} .rkd-explorer .rkd-tabs > .lm-TabBar .lm-TabBar-tab {flex: 1 0 40%}
 .rkd-tabs .widget-tab-contents {padding: 8px 0} .rkd-tabs .rkd-row figcaption {white-space: normal}
 .rkd-charts .widget-html-content {grid-template-columns: minmax(0, 1fr)}}
 """

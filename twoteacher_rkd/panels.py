@@ -80,8 +80,7 @@ PANEL_STYLE = """
 .rkd-row figcaption {white-space: nowrap; overflow: hidden; text-overflow: ellipsis; min-height: 1.35em}
 .rkd-box {position: relative; aspect-ratio: 1; background: #9a9a9a; overflow: hidden}
 .rkd-box > * {position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; max-width: none}
-.rkd-grey {filter: grayscale(1)}
-.rkd-heat {opacity: 0.55}
+.rkd-grey {filter: grayscale(1)} .rkd-heat {opacity: 0.55}
 .rkd-scale {display: inline-block; width: 54px; height: 9px; vertical-align: baseline}
 """
 
@@ -207,8 +206,7 @@ def axes_svg(
 # %% ../nbs/16b_panels.ipynb #f7ee9c4a
 CHART_STYLE = """
 .rkd-chart {width: 100%; max-height: 236px; display: block}
-.rkd-chart text {font: 10px sans-serif; fill: currentColor}
-.rkd-chart .rkd-title text {font-weight: 600; font-size: 11px}
+.rkd-chart text {font: 10px sans-serif; fill: currentColor} .rkd-chart .rkd-title text {font-weight: 600; font-size: 11px}
 """
 
 def chart_html(

@@ -110,7 +110,8 @@ def dead_links() -> list[str]:
     for path in NBS.rglob("*.ipynb"):
         for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
             if cell["cell_type"] == "markdown":
-                for link in re.findall(r"\]\(([^)\s]+)\)", "".join(cell["source"])):
+                text = re.sub(r"```.*?```|`[^`]*`", "", "".join(cell["source"]), flags=re.S)
+                for link in re.findall(r"\]\(([^)\s]+)\)", text):
                     target = link.split("#")[0]
                     if target and not re.match(r"\w+:", link) and not (path.parent / target).exists():
                         wrong.append(f"{path.relative_to(ROOT)} links to {link}, which is not there.")
@@ -122,6 +123,7 @@ def readme() -> str:
     command = ["jupyter", "nbconvert", "--log-level", "ERROR", "--to", "markdown", "--stdout", str(NBS / "index.ipynb")]
     text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     text = re.sub(r"\]\((?!https?:|\.\./|#)([^)]+)\)", r"](nbs/\1)", text)
+    text = re.sub(r"^```\n(?=import |from )", "```python\n", text, flags=re.M)
     return re.sub(r"\n{3,}", "\n\n", text.replace("](../", "](")).strip() + "\n"
 
 

@@ -166,7 +166,8 @@ def explore(
     static: Annotated[Path, typer.Option(help="Write a self-contained HTML contact sheet instead.")] = None,
 ):
     "Look at a run in a browser: heatmaps, threshold, errors."
-    from twoteacher_rkd.explorer import Results, contact_sheet, first_run, serve
+    from twoteacher_rkd.exploration import Results, first_run
+    from twoteacher_rkd.serving import contact_sheet, serve
     from twoteacher_rkd.utils import InputError
 
     if len(run) > 2:

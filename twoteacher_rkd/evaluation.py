@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .data import Category, normalize
+from .data import Category
+from .images import normalize
 from .losses import anomaly_map
 from .metrics import evaluate
 from .recipe import Recipe

@@ -17,10 +17,11 @@ import pandas as pd
 import torch
 from PIL import Image, UnidentifiedImageError
 
-from .data import FORMATS, normalize, read_image, to_rgb, upright
+from .heatmaps import map_limits
+from .images import FORMATS, decode_image, normalize, read_image, to_rgb
 from .losses import anomaly_map, scale_maps
 from .metrics import pixel_histograms, roc_curve
-from .plots import check_columns, map_limits
+from .plots import check_columns
 from .runs import Run
 from .utils import InputError, choose
 
@@ -212,7 +213,7 @@ def read_upload(
     if len(content) > MAX_UPLOAD:
         raise InputError(f"{name} has {len(content) / 2**20:.0f} MB, more than the {MAX_UPLOAD // 2**20} that are taken: save it smaller.")
     try:
-        return to_rgb(upright(content))
+        return to_rgb(decode_image(content))
     except UnidentifiedImageError:
         raise InputError(f"{name} is not an image in a format that is read ({', '.join(FORMATS)}): convert it first.") from None
     except Exception as error:  # a broken file makes decoders raise nearly anything

@@ -17,8 +17,9 @@ from pathlib import Path
 import ipywidgets as widgets
 
 from .exploration import MAX_UPLOAD, ORDERS, Session, compute_inside, first_run, no_false_alarm, no_miss
+from .heatmaps import CMAPS
 from .panels import CHART_STYLE, DRAWN, OF_THRESHOLD, PANEL_STYLE, TABLE_STYLE, VERDICT_STYLE
-from .plots import CMAPS, kind_order
+from .plots import kind_order
 from .utils import InputError
 
 # %% ../nbs/16c_explorer.ipynb #d33d2eb8

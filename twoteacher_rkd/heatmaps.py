@@ -15,8 +15,8 @@ from matplotlib.cm import ScalarMappable
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 
-from .data import Sample, load_images
 from .drawing import INK, NotebookFigure
+from .images import Sample, load_images
 from .plots import as_array, kind_breakdown, loss_curve, pr_figure, pro_figure, roc_figure, score_histogram
 from .runs import Run
 from .utils import InputError, choose

@@ -29,8 +29,9 @@ from safetensors.torch import load_file, save_file
 from torch import nn
 
 import twoteacher_rkd
-from .data import BTAD_CATEGORIES, MVTEC_COUNTS, Category, fingerprint, has_masks, load_images, load_masks, verify
+from .data import BTAD_CATEGORIES, MVTEC_COUNTS, Category, fingerprint, has_masks, verify
 from .evaluation import measure, predict_maps, score_table
+from .images import load_images, load_masks
 from .recipe import Recipe, recipe_from_json, recipe_to_json, weights_id
 from .training import fit
 from .utils import InputError, choose, pick_device, provenance, seed_everything

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from .data import normalize
+from .images import normalize
 from .losses import distillation_loss
 from .recipe import Recipe, recipe_to_json
 from .utils import InputError, keep_memory

@@ -49,12 +49,12 @@ def finish(place, *words, status=0):
 
 
 def alive(place):
-    "The processes of a batch that still live."
+    "The commands of a batch's processes that still live."
     found = []
     for process in psutil.process_iter():
         try:
             if process.environ().get(MARK) == str(place) and process.status() != psutil.STATUS_ZOMBIE:
-                found.append(process)
+                found.append(" ".join(process.cmdline())[:200])
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             pass
     return found
@@ -80,7 +80,7 @@ def kill(place, moment, what, whole_group):
     expect(process.poll() is None, f"The batch ended before the moment '{what}'.")
     (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
     process.communicate()
-    until(lambda: not alive(place), f"Killed at '{what}', the batch left processes running: {[' '.join(one.cmdline())[:200] for one in alive(place)]}", 30)
+    until(lambda: not alive(place), f"Killed at '{what}', the batch left processes running: {alive(place)}", 30)
     print(f"killed {what}: {len(results(place))} runs finished")
 
 

@@ -19,15 +19,15 @@ from .utils import InputError, choose, has_bf16
 @dataclass(frozen=True)
 class Recipe:
     "Everything that changes a result. Raises `InputError` for a name, type or value that makes no sense."
-    variant: str = "full"  # which row of Table 7, one of `VARIANTS`
-    teachers: tuple = ("wide_resnet50_2", "resnet34")  # backbone names, Section 3.1
-    weights: tuple = ("imagenet", "imagenet")  # per teacher: a name from `WEIGHTS` or a file; one value serves both
-    r: int = 8  # channel reduction inside MS-CAM, Table 6
+    variant: str = "full"  # which row of Table 7, one of `VARIANTS`, D26
+    teachers: tuple = ("wide_resnet50_2", "resnet34")  # backbone names, Section 3.1, D25
+    weights: tuple = ("imagenet", "imagenet")  # per teacher: a name from `WEIGHTS` or a file; one value serves both; D22, D23
+    r: int = 8  # channel reduction inside MS-CAM, Table 6, D18
     deconv_norm: bool = True  # batch norm after the deconvolution of the student's second branch, D8
     loss: str = "flatten"  # `flatten` (ADRD's code) or `position` (Eq. 2 to the letter), D2
     image_size: int = 256  # pixels a side, D1
     epochs: int = 200  # the last one is reported, D13
-    batch_size: int = 4
+    batch_size: int = 4  # an incomplete last batch is left out, D10
     learning_rate: float = 0.005  # of Adam with betas 0.5 and 0.999
     schedule: str = "cosine"  # `cosine` (up and down) or `restarts` (down, then back at once), D9
     period: int = 32  # epochs from the schedule's top to its bottom, D9

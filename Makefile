@@ -46,4 +46,4 @@ slurm: setup
 	.ci/slurm --install
 
 clean:
-	rm -rf build dist *.egg-info .ruff_cache .hypothesis .snakemake data/lines runs/demo reports/demo reports/figures
+	rm -rf build dist *.egg-info .ruff_cache .hypothesis .snakemake data/lines runs/demo runs/lesson reports/demo reports/figures

@@ -111,7 +111,7 @@ pre { white-space: pre-wrap; overflow-wrap: anywhere; font-size: 12px; } code { 
 .failed { color: var(--bad); } .about { color: var(--soft); }
 summary { cursor: pointer; color: var(--soft); margin: 1rem 0; }
 @media (max-width: 60rem) {
-  nav { position: static; width: auto; padding: 1rem 1rem 0; border: 0; } nav a { display: inline-block; padding: 0.3rem 1rem 0.3rem 0; }
+  nav { position: static; width: auto; display: flex; gap: 1.2rem; padding: 0.6rem 1rem; border: 0; border-bottom: 1px solid var(--line); white-space: nowrap; }
   main { margin: 0; padding: 1rem; } .formula { margin: 0.8rem 0; }
 }
 @media print { nav { display: none; } main { margin: 0; max-width: none; } section { break-before: page; } }

@@ -131,7 +131,7 @@ def paper(
     teachers: Annotated[str, typer.Option(help="As for rkd run.")] = "",
     epochs: Annotated[int, typer.Option(help="Length of training; the preset's if 0.")] = 0,
     settings: Annotated[list[str], typer.Option("--set", help="Another field of the recipes, NAME=VALUE; can be repeated.")] = [],  # noqa: B006
-    seeds: Annotated[str, typer.Option(help="Comma-separated; every run is made with each.")] = "88",
+    seeds: Annotated[str, typer.Option(help="How many (5: 88 and 1 to 4), or which, comma-separated (88,1,2); every run is made with each.")] = "1",
     categories: Annotated[str, typer.Option(help="Run these only, comma-separated; all that are there if empty.")] = "",
     ablations: Annotated[str, typer.Option(help="Run recipes other than the full method on these categories only, comma-separated.")] = "",
     cores: Annotated[int, typer.Option(help="Processor cores to use; with --profile: jobs in the queue at a time.")] = 1,
@@ -146,12 +146,13 @@ def paper(
     "Make the runs that are missing, every table and figure of the paper, and one page with all of them."
     from twoteacher_rkd.batch import paper as make_paper
     from twoteacher_rkd.jobs import Batch
+    from twoteacher_rkd.paper import spell_seeds
 
     def words(text):
         return tuple(word.strip() for word in text.split(",") if word.strip())
     given = {"teachers": teachers, "weights": weights, "epochs": str(epochs) if epochs else ""}
     fields = ";".join([f"{field}={value}" for field, value in given.items() if value] + settings)
-    asked = Batch(preset, words(only), data_root, fields, seeds, words(categories), words(ablations), runs, name, figures, device, cores, slots, profile)
+    asked = Batch(preset, words(only), data_root, fields, spell_seeds(seeds), words(categories), words(ablations), runs, name, figures, device, cores, slots, profile)
     if not make_paper(asked, dry_run):
         raise typer.Exit(1)
 

@@ -31,6 +31,7 @@ class Recipe:
     learning_rate: float = 0.005  # of Adam with betas 0.5 and 0.999
     schedule: str = "cosine"  # `cosine` (up and down) or `restarts` (down, then back at once), D9
     period: int = 32  # epochs from the schedule's top to its bottom, D9
+    frozen_norms: float = 0.0  # share of the epochs, at the end, in which batch norms keep their statistics, D27
     map_fusion: str = "sum"  # of the three scales' maps: `sum` or `product`, D11
     sigma: float = 4.0  # pixels, Gaussian that smooths the anomaly map, D11
     precision: str = "fp32"  # `fp32` or `bf16` (autocast)
@@ -112,6 +113,8 @@ def check_pairs(
         raise InputError(f"learning_rate {recipe.learning_rate} must be a positive number.")
     if not (0 <= recipe.sigma <= recipe.image_size / 8):
         raise InputError(f"sigma {recipe.sigma} must lie between 0 (no smoothing) and image_size / 8 = {recipe.image_size / 8}.")
+    if not (0 <= recipe.frozen_norms < 1):
+        raise InputError(f"frozen_norms {recipe.frozen_norms} must be a share of the epochs: at least 0 and less than 1.")
     if not recipe.teachers or not all(isinstance(name, str) for name in recipe.teachers + recipe.weights):
         raise InputError(f"teachers and weights are lists of names, not {recipe.teachers!r} and {recipe.weights!r}.")
     needed = 1 if recipe.variant in ONE_TEACHER else 2
@@ -124,7 +127,7 @@ def check_pairs(
 PRESETS = {
     "paper": {},
     "quick": dict(teachers=("compact_bottleneck", "compact_basic"), weights=("bundled",), image_size=192, epochs=16, period=16,
-                  precision="bf16" if has_bf16() else "fp32"),
+                  frozen_norms=0.25, precision="bf16" if has_bf16() else "fp32"),
 }
 
 # %% ../nbs/00_recipe.ipynb #f0481ce0

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CACHE_BYTES', 'learning_rate', 'last_minimum', 'batches', 'FeatureCache', 'TrainingError', 'train_step',
-           'train_epoch', 'save_checkpoint', 'load_checkpoint', 'fit']
+           'train_epoch', 'training_mode', 'save_checkpoint', 'load_checkpoint', 'fit']
 
 # %% ../nbs/11_training.ipynb #cell-002
 import math
@@ -121,6 +121,19 @@ def train_epoch(
         bar.update()
     return sum(losses) / len(losses)
 
+# %% ../nbs/11_training.ipynb #56714800
+def training_mode(
+    model: nn.Module,  # is changed
+    recipe: Recipe,  # gives the number of epochs and the share of them that is trained with frozen statistics
+    epoch: int,  # from 0
+) -> None:
+    "Put a model into training mode; in the last `frozen_norms` of the epochs its batch norms use and keep the running statistics (D27)."
+    frozen = epoch >= recipe.epochs - int(recipe.frozen_norms * recipe.epochs)
+    model.train()
+    for module in model.modules():
+        if frozen and isinstance(module, nn.BatchNorm2d):
+            module.eval()
+
 # %% ../nbs/11_training.ipynb #cell-021
 def save_checkpoint(
     path: Path,  # is replaced
@@ -169,10 +182,10 @@ def fit(
     identity = recipe_to_json(recipe) + fingerprint
     history = load_checkpoint(checkpoint, model, optimizer, identity) if checkpoint and checkpoint.exists() else []
     features, steps = FeatureCache(model, images, recipe), len(batches(len(images), recipe, 0))
-    model.train()
     with tqdm(total=recipe.epochs * steps, initial=len(history) * steps, unit="batch", desc="train", mininterval=1) as bar:
         for epoch in range(len(history), recipe.epochs):
             start = time.perf_counter()
+            training_mode(model, recipe, epoch)
             rate = optimizer.param_groups[0]["lr"] = learning_rate(recipe, epoch)
             loss = train_epoch(model, optimizer, features, recipe, epoch, bar)
             history.append({"epoch": epoch + 1, "loss": loss, "learning_rate": rate, "seconds": round(time.perf_counter() - start, 3)})

@@ -84,6 +84,7 @@ def run(
     preset: Annotated[str, typer.Option(help="paper, or quick for a machine without a GPU.")] = "paper",
     epochs: Annotated[int, typer.Option(help="Length of training; the preset's if 0.")] = 0,
     seed: Annotated[int, typer.Option(help="Seed of weights and order.")] = 88,
+    attempts: Annotated[int, typer.Option(help="Train again with the next seed, up to so many times, while a training did not go well.")] = 1,
     settings: Annotated[list[str], typer.Option("--set", help="Another field of the recipe, NAME=VALUE; can be repeated.")] = [],  # noqa: B006
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     out: Annotated[Path, typer.Option(help="Folder that holds all runs.")] = Path("runs"),
@@ -96,13 +97,15 @@ def run(
 
     recipe = read_recipe(preset, variant, teachers, weights, epochs, seed, ";".join(settings))
     note_precision(recipe)
-    folder = runs.run(recipe, find_category(data_root, category, dataset.value), out, device, resume)
+    folder = runs.run_until_healthy(recipe, find_category(data_root, category, dataset.value), attempts, out, device, resume)
+    one = runs.Run(folder)
     parameters = {"data_root": str(data_root), "category": category, "dataset": dataset.value, "variant": variant, "teachers": teachers, "weights": weights,
-                  "preset": preset, "epochs": epochs, "seed": seed, "device": device, "settings": ";".join(settings), "out": str(out)}
+                  "preset": preset, "epochs": epochs, "seed": one.recipe.seed, "device": device, "settings": ";".join(settings), "out": str(out)}
     keep_notebook(folder, parameters)
     for key in ("image_auroc", "pixel_auroc", "aupro"):
-        value = runs.Run(folder).metrics[key]
+        value = one.metrics[key]
         print(f"{key} {'not defined for these images' if value is None else format(value, '.4f')}")
+    print(one.metrics["health"], file=sys.stdout if one.metrics["healthy"] else sys.stderr)
     print(folder)
 
 # %% ../nbs/20_cli.ipynb #cell-011

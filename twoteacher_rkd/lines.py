@@ -190,9 +190,9 @@ def make_lines(
     names: list[str] | None = None,  # lines to make; None for all
     seed: int = 88,
     size: int = 256,  # pixels a side
-    train: int = 48,  # normal training images
-    good: int = 16,  # normal test images
-    each: int = 6,  # test images of each kind of defect
+    train: int = 105,  # normal training images
+    good: int = 40,  # normal test images
+    each: int = 12,  # test images of each kind of defect
 ) -> list[Path]:  # the folders of the lines
     "Write the lines in MVTec AD's layout; a line that exists already is left alone. Raises `InputError` where it cannot be written."
     names = [choose(name, LINES, "line") for name in (LINES if names is None else names)]

@@ -30,11 +30,12 @@ class Recipe:
     batch_size: int = 4  # an incomplete last batch is left out, D10
     learning_rate: float = 0.005  # of Adam with betas 0.5 and 0.999
     schedule: str = "cosine"  # `cosine` (up and down) or `restarts` (down, then back at once), D9
-    period: int = 32  # epochs from the schedule's top to its bottom, D9
+    period: int = 32  # epochs from the schedule's top to its bottom, D9; 0: as many as there are
     frozen_norms: float = 0.0  # share of the epochs, at the end, in which batch norms keep their statistics, D27
     map_fusion: str = "sum"  # of the three scales' maps: `sum` or `product`, D11
     sigma: float = 4.0  # pixels, Gaussian that smooths the anomaly map, D11
     precision: str = "fp32"  # `fp32` or `bf16` (autocast)
+    held_out: float = 0.0  # share of the training images that are kept out of training, D28
     seed: int = 88
 
     def __post_init__(self):
@@ -82,7 +83,7 @@ def weights_id(
 # %% ../nbs/00_recipe.ipynb #cell-017
 CHOICES = {"variant": VARIANTS, "loss": ("flatten", "position"), "schedule": ("cosine", "restarts"),
            "map_fusion": ("sum", "product"), "precision": ("fp32", "bf16")}
-LEAST = {"r": 1, "image_size": 64, "epochs": 1, "batch_size": 2, "period": 1, "seed": 0}
+LEAST = {"r": 1, "image_size": 64, "epochs": 1, "batch_size": 2, "period": 0, "seed": 0}
 
 def check_recipe(
     recipe: Recipe,  # possibly nonsense
@@ -115,6 +116,11 @@ def check_pairs(
         raise InputError(f"sigma {recipe.sigma} must lie between 0 (no smoothing) and image_size / 8 = {recipe.image_size / 8}.")
     if not (0 <= recipe.frozen_norms < 1):
         raise InputError(f"frozen_norms {recipe.frozen_norms} must be a share of the epochs: at least 0 and less than 1.")
+    if recipe.frozen_norms and recipe.period not in (0, recipe.epochs):
+        raise InputError(f"frozen_norms {recipe.frozen_norms} wants a learning rate that falls until the end, and with period {recipe.period} in "
+                         f"{recipe.epochs} epochs it does not: set period=0, or frozen_norms=0.")
+    if not (0 <= recipe.held_out <= 0.5):
+        raise InputError(f"held_out {recipe.held_out} must be a share of the training images: at least 0 and at most 0.5.")
     if not recipe.teachers or not all(isinstance(name, str) for name in recipe.teachers + recipe.weights):
         raise InputError(f"teachers and weights are lists of names, not {recipe.teachers!r} and {recipe.weights!r}.")
     needed = 1 if recipe.variant in ONE_TEACHER else 2
@@ -126,8 +132,8 @@ def check_pairs(
 # %% ../nbs/00_recipe.ipynb #cell-023
 PRESETS = {
     "paper": {},
-    "quick": dict(teachers=("compact_bottleneck", "compact_basic"), weights=("bundled",), image_size=192, epochs=16, period=16,
-                  frozen_norms=0.25, precision="bf16" if has_bf16() else "fp32"),
+    "quick": dict(teachers=("compact_bottleneck", "compact_basic"), weights=("bundled",), image_size=192, epochs=8, period=0,
+                  frozen_norms=0.25, held_out=0.2, precision="bf16" if has_bf16() else "fp32"),
 }
 
 # %% ../nbs/00_recipe.ipynb #f0481ce0

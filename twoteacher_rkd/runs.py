@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TABLES', 'run_folder', 'check_writable', 'RunBusy', 'workspace', 'read_file', 'lazy', 'read_json', 'Run', 'run',
-           'compute', 'data_record', 'write_run', 'departures', 'collect', 'paper_table', 'paper_values',
-           'check_parameters', 'execute']
+           'compute', 'data_record', 'write_run', 'run_until_healthy', 'departures', 'collect', 'paper_table',
+           'paper_values', 'check_parameters', 'execute']
 
 # %% ../nbs/13_runs.ipynb #cell-002
 import json
@@ -15,7 +15,7 @@ import time
 import traceback
 import warnings
 from contextlib import contextmanager
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import cached_property
 from pathlib import Path
 from zipfile import BadZipFile
@@ -31,6 +31,7 @@ from torch import nn
 import twoteacher_rkd
 from .data import BTAD_CATEGORIES, MVTEC_COUNTS, Category, fingerprint, has_masks, verify
 from .evaluation import measure, predict_maps, score_table
+from .health import hold_out, judge, normal_scores
 from .images import load_images, load_masks
 from .recipe import Recipe, recipe_from_json, recipe_to_json, weights_id
 from .training import fit
@@ -125,6 +126,7 @@ class Run:
     recipe = lazy("recipe.json", lambda path: recipe_from_json(path.read_text()))  # what was run, a `Recipe`
     history = lazy("history.csv", pd.read_csv)  # one row per epoch: epoch, loss, learning_rate, seconds
     scores = lazy("scores.csv", pd.read_csv)  # one row per test image: image, kind, label, score, pixels
+    normals = lazy("normals.csv", pd.read_csv)  # one row per training image: image, part (trained or kept out), score
     maps = lazy("maps.npz", lambda path: np.load(path)["maps"])  # anomaly maps (N, S, S), float32, in the order of `scores`
     masks = lazy("maps.npz", lambda path: np.load(path).get("masks"))  # (N, S, S), bool, or None where the data has none
 
@@ -185,16 +187,19 @@ def compute(
 ) -> None:
     "Train, evaluate, and write all files of a run into a folder, `metrics.json` last."
     record = {**provenance(next(model.parameters()).device), **data_record(recipe, category)}
-    history = fit(model, load_images(category.train, recipe.image_size), recipe, work / "checkpoint.pt", record["fingerprint"])
+    normal = load_images(category.train, recipe.image_size)
+    trained, kept = hold_out(len(normal), recipe)
+    history = fit(model, normal[trained], recipe, work / "checkpoint.pt", record["fingerprint"])
+    normals = normal_scores(model, category, normal, recipe)
     images = load_images(category.test, recipe.image_size)
     masks = load_masks(category.test, recipe.image_size) if has_masks(category) else None
     start = time.perf_counter()
     maps = predict_maps(model, images, recipe)
     seconds = time.perf_counter() - start
     scores = score_table(category, maps, masks)
-    metrics = {**measure(scores, maps, masks), "epochs": recipe.epochs, "train_seconds": round(history.seconds.sum(), 1),
-               "test_seconds": round(seconds, 1), "train_images": len(category.train), "test_images": len(category.test)}
-    write_run(work, recipe, record, history, scores, maps, masks, model, metrics)
+    metrics = {**measure(scores, maps, masks), **judge(normals), "epochs": recipe.epochs, "train_seconds": round(history.seconds.sum(), 1),
+               "test_seconds": round(seconds, 1), "train_images": len(trained), "kept_images": len(kept), "test_images": len(category.test)}
+    write_run(work, recipe, record, {"history": history, "scores": scores, "normals": normals}, maps, masks, model, metrics)
 
 # %% ../nbs/13_runs.ipynb #cell-017
 def data_record(
@@ -210,8 +215,7 @@ def write_run(
     work: Path,  # folder to fill
     recipe: Recipe,
     record: dict,  # provenance
-    history: pd.DataFrame,
-    scores: pd.DataFrame,
+    tables: dict,  # name -> its content, a DataFrame
     maps: torch.Tensor,  # (N, S, S)
     masks: torch.Tensor,  # (N, S, S) or None
     model: nn.Module,
@@ -220,12 +224,32 @@ def write_run(
     "Write a run's files, and remove its checkpoint."
     (work / "recipe.json").write_text(recipe_to_json(recipe))
     (work / "provenance.json").write_text(json.dumps(record, indent=1) + "\n")
-    history.to_csv(work / "history.csv", index=False)
-    scores.to_csv(work / "scores.csv", index=False)
+    for name, table in tables.items():
+        table.to_csv(work / f"{name}.csv", index=False)
     np.savez(work / "maps.npz", maps=maps.numpy(), **({} if masks is None else {"masks": masks.numpy()}))
     save_file({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}, work / "model.safetensors")
     (work / "checkpoint.pt").unlink(missing_ok=True)
     (work / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
+
+# %% ../nbs/13_runs.ipynb #4d5ddff9
+def run_until_healthy(
+    recipe: Recipe,  # its seed is that of the first attempt; the next ones count on from it
+    category: Category,
+    attempts: int,  # at most; at least 1
+    out: Path = "runs",  # where all runs are kept
+    device: str = "auto",  # as for `run`
+    resume: bool = True,  # as for `run`
+) -> Path:  # the folder of the first healthy run; of the least hot one, where none is
+    "`run` with one seed after the other, until a training is healthy. Raises as `run` does, and `InputError` for fewer than one attempt."
+    if attempts < 1:
+        raise InputError(f"attempts is {attempts}: it must be at least 1.")
+    tried = {}
+    for seed in range(recipe.seed, recipe.seed + attempts):
+        folder = run(replace(recipe, seed=seed), category, out, device, resume)
+        tried[folder] = Run(folder).metrics["heat"]
+        if Run(folder).metrics["healthy"] is not False:
+            return folder
+    return min(tried, key=tried.get)
 
 # %% ../nbs/13_runs.ipynb #cell-036
 def departures(

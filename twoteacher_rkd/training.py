@@ -28,8 +28,9 @@ def learning_rate(
     epoch: int,  # from 0
 ) -> float:
     "The learning rate of an epoch (Section 4.3, D9)."
-    phase = epoch if recipe.schedule == "cosine" else epoch % recipe.period
-    return recipe.learning_rate * (1 + math.cos(math.pi * phase / recipe.period)) / 2
+    period = recipe.period or recipe.epochs
+    phase = epoch if recipe.schedule == "cosine" else epoch % period
+    return recipe.learning_rate * (1 + math.cos(math.pi * phase / period)) / 2
 
 # %% ../nbs/11_training.ipynb #cell-009
 def last_minimum(

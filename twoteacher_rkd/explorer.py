@@ -70,7 +70,7 @@ GRID_STYLE = """
 .rkd-explorer {container-type: inline-size; color: var(--jp-ui-font-color1, #222); font-size: 13px; overflow: visible; width: 100%;
  outline: none; --jp-widgets-horizontal-tab-width: 168px}
 .rkd-page.widget-box {display: grid; gap: 6px 18px; width: 100%; max-width: 1640px;
- grid-template: "head head" auto "status status" 20px "side stack" auto "side reading" 20px "side tabs" 1fr / 264px minmax(0, 1fr)}
+ grid-template: "head head" auto "status status" minmax(20px, auto) "side stack" auto "side reading" 20px "side tabs" 1fr / 264px minmax(0, 1fr)}
 .rkd-headline {grid-area: head; flex-wrap: wrap; align-items: center; gap: 2px 14px}
 .rkd-headline h1 {font-size: 18px; margin: 0; font-weight: 600}
 .rkd-status {grid-area: status} .rkd-status b {font-weight: 500} .rkd-side {grid-area: side; gap: 1px}
@@ -322,7 +322,7 @@ class Explorer:
         self.session, self.page, self.busy = session, Page(), False
         self.widget = self.page.widget
         self.page.listen(lambda name: self.busy or self.act(name))
-        self.page.say(complaint(lambda: self.draw(DRAWN)))
+        self.page.say(complaint(lambda: self.draw(DRAWN)) or session.warning)
 
     def act(self,
         name: str,  # of a control that was touched
@@ -333,7 +333,7 @@ class Explorer:
             self.page.say("Computing: the first time, the model is loaded as well.")
         sentences = [complaint(lambda: action(self.session, value)), complaint(lambda: self.draw(names))]
         if any(sentences) or name not in ("threshold", "opacity", "pointer"):
-            self.page.say(sentences[0] or sentences[1])
+            self.page.say(sentences[0] or sentences[1] or self.session.warning)
 
     def draw(self,
         names,  # among `DRAWN`

@@ -167,7 +167,7 @@ def count_images(
     try:
         return len(find_category(parameters["data_root"], parameters["category"], parameters["dataset"]).train)
     except InputError:
-        return 48 if parameters["data_root"] == "data/lines" else 0  # as many as `make_lines` will make
+        return 105 if parameters["data_root"] == "data/lines" else 0  # as many as `make_lines` will make
 
 # %% ../nbs/19b_jobs.ipynb #12b1020a
 def notebook_job(

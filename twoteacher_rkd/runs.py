@@ -198,7 +198,7 @@ def compute(
     seconds = time.perf_counter() - start
     scores = score_table(category, maps, masks)
     metrics = {**measure(scores, maps, masks), **judge(normals), "epochs": recipe.epochs, "train_seconds": round(history.seconds.sum(), 1),
-               "test_seconds": round(seconds, 1), "train_images": len(trained), "kept_images": len(kept), "test_images": len(category.test)}
+               "test_seconds": round(seconds, 1), "train_images": len(category.train), "kept_images": len(kept), "test_images": len(category.test)}
     write_run(work, recipe, record, {"history": history, "scores": scores, "normals": normals}, maps, masks, model, metrics)
 
 # %% ../nbs/13_runs.ipynb #cell-017

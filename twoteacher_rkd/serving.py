@@ -81,6 +81,8 @@ def contact_sheet(
     title = html.escape(f"{results.category}: {results.run.folder.name}")
     told = (f"{len(results.scores)} test images, highest score first. The threshold is the lowest that rejects no normal image of this test "
             "set.<br>Dashed: prediction; white: true defect.")
+    if results.run.metrics.get("healthy") is False:
+        told = f"<b>{html.escape(results.run.metrics['health'])}</b><br>{told}"
     top = (f"<div><h1>{title}</h1><p>{told}</p></div>{histogram_html(results, threshold)}"
            f"{counts_html(count_verdicts(results.scores, threshold))}{kinds_html(results.scores, threshold)}")
     head = ('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'

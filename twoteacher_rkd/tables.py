@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['LATEX', 'CSS', 'Column', 'Table', 'status', 'cell_text', 'grid', 'section_starts', 'to_markdown', 'latex', 'to_latex',
            'to_html', 'save_table', 'recipe_departures', 'recipe_note', 'origin_note', 'missing_note', 'count_note',
-           'notes_below', 'best', 'bold_cells', 'table_title', 'interval_note', 'category_columns', 'category_table',
-           'step_columns', 'step_table']
+           'health_note', 'notes_below', 'best', 'bold_cells', 'table_title', 'interval_note', 'category_columns',
+           'category_table', 'step_columns', 'step_table']
 
 # %% ../nbs/18b_tables.ipynb #07c57fd3
 import html
@@ -236,6 +236,15 @@ def count_note(
            for one in finished.itertuples() if (one.train_images, one.test_images) != MVTEC_COUNTS[one.category]]
     return f"Training and test images other than published: {', '.join(odd)}." if odd else ""
 
+# %% ../nbs/18b_tables.ipynb #88907b64
+def health_note(
+    runs: pd.DataFrame,  # from `results`
+) -> str:  # empty where no run says so
+    "One sentence that names the runs whose own normal images say that the training did not generalise."
+    sick = runs[runs["healthy"].eq(False)] if "healthy" in runs else runs[:0]
+    names = ", ".join(f"{one.category} ({one.recipe}, seed {one.seed})" for one in sick.itertuples())
+    return f"Unhealthy by their own account, and counted all the same: {names}." if names else ""
+
 # %% ../nbs/18b_tables.ipynb #b9896c63
 def notes_below(
     plan: Plan,
@@ -243,7 +252,7 @@ def notes_below(
     *first: str,  # the table's own sentences
 ) -> tuple:
     "The sentences below a table, empty ones left out."
-    return tuple(filter(None, (*first, recipe_note(plan, runs), count_note(plan, runs), origin_note(runs), missing_note(runs))))
+    return tuple(filter(None, (*first, recipe_note(plan, runs), health_note(runs), count_note(plan, runs), origin_note(runs), missing_note(runs))))
 
 # %% ../nbs/18b_tables.ipynb #cell-044
 def best(

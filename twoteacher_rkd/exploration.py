@@ -349,12 +349,6 @@ class Session:
     runs = property(lambda self: self.known[self.category], doc="The category's runs.")
     others = property(lambda self: [path for path in self.runs if path != self.folder], doc="Those it can be compared with.")
 
-    @property
-    def warning(self) -> str:  # empty where there is none
-        "What the open run says of itself where its training did not generalise."
-        known = self.one.results.run.metrics
-        return known["health"] if known.get("healthy") is False else ""
-
     def open(self,
         folder: Path,  # of a run among `known`
     ) -> None:

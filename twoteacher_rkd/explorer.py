@@ -18,6 +18,7 @@ import ipywidgets as widgets
 
 from .exploration import MAX_UPLOAD, ORDERS, Session, compute_inside, first_run, no_false_alarm, no_miss
 from .heatmaps import CMAPS
+from .health import warning
 from .panels import CHART_STYLE, DRAWN, OF_THRESHOLD, PANEL_STYLE, TABLE_STYLE, VERDICT_STYLE
 from .plots import kind_order
 from .utils import InputError
@@ -322,7 +323,7 @@ class Explorer:
         self.session, self.page, self.busy = session, Page(), False
         self.widget = self.page.widget
         self.page.listen(lambda name: self.busy or self.act(name))
-        self.page.say(complaint(lambda: self.draw(DRAWN)) or session.warning)
+        self.page.say(complaint(lambda: self.draw(DRAWN)) or warning(session.one.results.run.metrics))
 
     def act(self,
         name: str,  # of a control that was touched
@@ -333,7 +334,7 @@ class Explorer:
             self.page.say("Computing: the first time, the model is loaded as well.")
         sentences = [complaint(lambda: action(self.session, value)), complaint(lambda: self.draw(names))]
         if any(sentences) or name not in ("threshold", "opacity", "pointer"):
-            self.page.say(sentences[0] or sentences[1] or self.session.warning)
+            self.page.say(sentences[0] or sentences[1] or warning(self.session.one.results.run.metrics))
 
     def draw(self,
         names,  # among `DRAWN`

@@ -20,6 +20,7 @@ from pathlib import Path
 from PIL import Image
 
 from .exploration import MAX_UPLOAD, WRONG, Exploration, count_verdicts, verdict
+from .health import warning
 from .panels import CHART_STYLE, TABLE_STYLE, colour_image, counts_html, data_uri, describe_map, histogram_html, kinds_html, outlines_svg
 from .utils import InputError
 
@@ -81,8 +82,8 @@ def contact_sheet(
     title = html.escape(f"{results.category}: {results.run.folder.name}")
     told = (f"{len(results.scores)} test images, highest score first. The threshold is the lowest that rejects no normal image of this test "
             "set.<br>Dashed: prediction; white: true defect.")
-    if results.run.metrics.get("healthy") is False:
-        told = f"<b>{html.escape(results.run.metrics['health'])}</b><br>{told}"
+    if warning(results.run.metrics):
+        told = f"<b>{html.escape(warning(results.run.metrics))}</b><br>{told}"
     top = (f"<div><h1>{title}</h1><p>{told}</p></div>{histogram_html(results, threshold)}"
            f"{counts_html(count_verdicts(results.scores, threshold))}{kinds_html(results.scores, threshold)}")
     head = ('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'

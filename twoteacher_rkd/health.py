@@ -66,7 +66,8 @@ def judge(
     facts = (f"of the normal images, {hottest.image} ({hottest.part}) scores highest, {hottest.score:.2f}, "
              f"{heats.max():.1f} median deviations above the median of {usual.median():.2f}")
     told = f"healthy: {facts}." if healthy else f"This training did not generalise: {facts}, where {LIMIT:.0f} is the limit. Train again with another seed."
-    return {"healthy": healthy, "heat": round(float(heats.max()), 2), "health": told}
+    unseen = "" if (normals.part == "kept out").any() else " No normal image was kept out of training."
+    return {"healthy": healthy, "heat": round(float(heats.max()), 2), "health": told + unseen}
 
 # %% ../nbs/12b_health.ipynb #048b8fe3
 def warning(

@@ -228,6 +228,7 @@ def write_run(
         table.to_csv(work / f"{name}.csv", index=False)
     np.savez(work / "maps.npz", maps=maps.numpy(), **({} if masks is None else {"masks": masks.numpy()}))
     save_file({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}, work / "model.safetensors")
+    shutil.copymode(work / "recipe.json", work / "model.safetensors")  # safetensors lets only the owner read
     (work / "checkpoint.pt").unlink(missing_ok=True)
     (work / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
 

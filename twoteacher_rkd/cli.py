@@ -17,8 +17,7 @@ from typing import Annotated
 import typer
 
 # %% ../nbs/20_cli.ipynb #cell-004
-app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None,
-                  help="Reverse knowledge distillation with two teachers, for inspection images.")
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 # %% ../nbs/20_cli.ipynb #2669ef53
 def show_version(

@@ -162,12 +162,13 @@ def count_images(
 ) -> int:  # 0 where they cannot be counted
     "How many images a run has to train on, to know what it will cost."
     from twoteacher_rkd.data import find_category
+    from twoteacher_rkd.lines import TRAIN_IMAGES
     from twoteacher_rkd.utils import InputError
 
     try:
         return len(find_category(parameters["data_root"], parameters["category"], parameters["dataset"]).train)
     except InputError:
-        return 105 if parameters["data_root"] == "data/lines" else 0  # as many as `make_lines` will make
+        return TRAIN_IMAGES if parameters["data_root"] == "data/lines" else 0  # as many as `make_lines` will make
 
 # %% ../nbs/19b_jobs.ipynb #12b1020a
 def notebook_job(

@@ -117,8 +117,8 @@ def check_pairs(
     if not (0 <= recipe.frozen_norms < 1):
         raise InputError(f"frozen_norms {recipe.frozen_norms} must be a share of the epochs: at least 0 and less than 1.")
     if recipe.frozen_norms and recipe.period not in (0, recipe.epochs):
-        raise InputError(f"frozen_norms {recipe.frozen_norms} wants a learning rate that falls until the end, and with period {recipe.period} in "
-                         f"{recipe.epochs} epochs it does not: set period=0, or frozen_norms=0.")
+        raise InputError(f"frozen_norms {recipe.frozen_norms} belongs to a learning rate that falls once, over all {recipe.epochs} epochs, and period "
+                         f"is {recipe.period}: set period=0, or frozen_norms=0.")
     if not (0 <= recipe.held_out <= 0.5):
         raise InputError(f"held_out {recipe.held_out} must be a share of the training images: at least 0 and at most 0.5.")
     if not recipe.teachers or not all(isinstance(name, str) for name in recipe.teachers + recipe.weights):

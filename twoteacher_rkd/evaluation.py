@@ -13,31 +13,24 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .data import Category
-from .images import normalize
-from .losses import anomaly_map
+from .inference import compute_maps, for_inference
 from .metrics import evaluate
 from .recipe import Recipe
 from .utils import keep_memory
 
 # %% ../nbs/12a_evaluation.ipynb #cell-005
-@torch.inference_mode()
 def predict_maps(
-    model: nn.Module,  # trained; is put into evaluation mode
+    model: nn.Module,  # trained; is left as it is
     images: Tensor,  # (N, 3, S, S), bytes
     recipe: Recipe,  # gives precision, fusion and smoothing
     batch_size: int = 8,  # images at once
     what: str = "test images",  # named by the progress bar
 ) -> Tensor:  # (N, S, S), float32, on the CPU
     "The anomaly maps of images (Section 3.4)."
-    device, size = next(model.parameters()).device, images.shape[-1]
-    maps = torch.empty(len(images), size, size)
-    model.eval()
+    fast, maps = for_inference(model, recipe), torch.empty(len(images), *images.shape[2:])
     keep_memory()
     for start in tqdm(range(0, len(images), batch_size), desc=what, unit="batch", mininterval=1):
-        batch = images[start : start + batch_size].to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-            teacher, student = model(normalize(batch))
-        maps[start : start + batch_size] = anomaly_map(teacher, student, size, recipe.map_fusion, recipe.sigma).cpu()
+        maps[start : start + batch_size] = compute_maps(fast, images[start : start + batch_size], recipe).cpu()
     return maps
 
 # %% ../nbs/12a_evaluation.ipynb #cell-007

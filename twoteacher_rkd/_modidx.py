@@ -253,6 +253,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                        'twoteacher_rkd.images.in_threads': ('images.html#in_threads', 'twoteacher_rkd/images.py'),
                                        'twoteacher_rkd.images.load_images': ('images.html#load_images', 'twoteacher_rkd/images.py'),
                                        'twoteacher_rkd.images.load_masks': ('images.html#load_masks', 'twoteacher_rkd/images.py'),
+                                       'twoteacher_rkd.images.mask_and_style': ('images.html#mask_and_style', 'twoteacher_rkd/images.py'),
+                                       'twoteacher_rkd.images.mask_style': ('images.html#mask_style', 'twoteacher_rkd/images.py'),
                                        'twoteacher_rkd.images.mask_values': ('images.html#mask_values', 'twoteacher_rkd/images.py'),
                                        'twoteacher_rkd.images.normalize': ('images.html#normalize', 'twoteacher_rkd/images.py'),
                                        'twoteacher_rkd.images.read_image': ('images.html#read_image', 'twoteacher_rkd/images.py'),

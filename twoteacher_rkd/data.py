@@ -420,8 +420,9 @@ def check_sample(
     except InputError as error:
         return [str(error)]
     if sample.label and masked and not sample.mask:
-        wanted = " or ".join(f"{pattern.format(sample.image.stem)}.png" for pattern in layout.masks) if layout else ""
-        return [f"{sample.image} has no mask: " + (f"expected {wanted} in ground_truth/{sample.kind}." if layout else "name it in the column mask, or leave that empty in all rows.")]
+        names = " or ".join(f"{pattern.format(sample.image.stem)}.png" for pattern in layout.masks) if layout else ""
+        wanted = f"expected {names} in ground_truth/{sample.kind}" if layout else "name it in the column mask, or leave that empty in all rows"
+        return [f"{sample.image} has no mask: {wanted}."]
     return []
 
 # %% ../nbs/01b_data.ipynb #cell-067

@@ -162,7 +162,7 @@ def table_text(
     lines.writerow(("path", "split", "label", "mask"))
     for row in sorted(rows, key=lambda row: row.image.as_posix()):
         if not row.left_out:
-            image, mask = (check_name(path).relative_to(source).as_posix() if path else "" for path in (row.image, row.mask))
+            image, mask = (Path(os.path.relpath(check_name(path), source)).as_posix() if path else "" for path in (row.image, row.mask))
             lines.writerow((image, row.split, row.label, mask))
     return text.getvalue()
 

@@ -117,7 +117,8 @@ def mask_style(
     level = values.max(-1) / values.max()
     between, nearly = (level >= 0.1) & (level <= 0.9), (level > 0.9) & (level < 1)
     slope = (ndimage.minimum_filter(level, 3) < level) & (level < ndimage.maximum_filter(level, 3))
-    if slope[between].mean() <= 0.5 if between.any() else not nearly.any():
+    flat = slope[between].mean() <= 0.5 if between.any() else not nearly.any()
+    if flat and 4 * len(np.unique(level[level > 0])) <= len(marked):
         return "label map"
     return "picture" if between.mean() > MOST_BETWEEN else "soft edges"
 

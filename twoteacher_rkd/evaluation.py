@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from .data import Category
 from .inference import compute_maps, for_inference
-from .metrics import evaluate
+from .metrics import IMAGE_KEYS, PIXEL_KEYS, evaluate
 from .recipe import Recipe
 from .utils import keep_memory
 
@@ -55,4 +55,6 @@ def measure(
     masks: Tensor = None,  # (N, S, S), bool, or None
 ) -> dict:  # metric -> fraction, or None where it is undefined
     "All metrics of Section 4.2, with confidence intervals."
+    if scores.empty:
+        return dict.fromkeys(IMAGE_KEYS + PIXEL_KEYS)
     return evaluate(scores.label.to_numpy(), scores.score.to_numpy(np.float64), masks, maps)

@@ -122,7 +122,8 @@ def beside(
     shared = os.path.commonprefix([folder.name for folder in kinds]) if len(kinds) > 1 else ""
     names = {folder: folder.name[shared.rfind("_") + 1:].lower() for folder in kinds}
     if not set(NORMAL) & set(names.values()):
-        raise InputError(f"{source} has no folder of normal images, named {', '.join(NORMAL)}, but {', '.join(names.values()) or 'no folder with images'}: rename the one that is.")
+        raise InputError(f"{source} has no folder of normal images, named {', '.join(NORMAL)}, but {', '.join(names.values()) or 'no folder with images'}: "
+                         "rename the one that is.")
     rows = []
     for folder, kind in names.items():
         for image, mask in images_below(folder):
@@ -179,7 +180,8 @@ def write_table(
         draft.write_text(text, encoding="utf-8")
         draft.replace(path)
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(f"{path} cannot be written ({getattr(error, 'strerror', None) or error}): images are named as seen from the CSV, so it must be in their folder.") from None
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"{path} cannot be written ({reason}): images are named as seen from the CSV, so it must be in their folder.") from None
 
 # %% ../nbs/01d_convert.ipynb #502ac012
 def convert(
@@ -192,8 +194,10 @@ def convert(
     "Write a CSV for each category into the folder of the images. Raises `InputError` where the layout is another, or it cannot be written."
     source = check_root(source)
     found = RAW_LAYOUTS[choose(layout, RAW_LAYOUTS, "layout")](source)
-    if name and (len(found) > 1 or name != Path(name).name or name.startswith(".")):
-        raise InputError(f"name is {name!r}: " + (f"there are {len(found)} categories, which have names" if len(found) > 1 else "it must be a plain name, without a folder") + ".")
+    if name and len(found) > 1:
+        raise InputError(f"name is {name!r}, but there are {len(found)} categories, which have names: leave it out.")
+    if name != Path(name).name or name.startswith("."):
+        raise InputError(f"name is {name!r}: it must be a plain name, without a folder.")
     said = {}
     for category, rows in found.items():
         drawn = any(not row.split and row.label == "good" for row in rows)

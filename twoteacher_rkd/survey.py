@@ -40,7 +40,7 @@ def image_facts(
 # %% ../nbs/01c_survey.ipynb #2d00a400
 def survey(
     category: Category,  # from `find_category`
-) -> pd.DataFrame:  # one row per readable image: sample, part (train, good or defective), digest, and what `image_facts` measures
+) -> pd.DataFrame:  # one row per readable image: image, part (train, good or defective), digest, and what `image_facts` measures
     "Measure all images of a category; unreadable ones are left out, since `problems` names them."
     parts = ["train"] * len(category.train) + ["defective" if sample.label else "good" for sample in category.test]
     def row(item):
@@ -52,7 +52,7 @@ def survey(
 
 # %% ../nbs/01c_survey.ipynb #02734c6a
 MODES = {"RGB": "as they are", "L": "gray in all three channels", "1": "black and white in all three channels", "P": "the colours of the palette",
-         "CMYK": "converted to RGB", "I": "16 bits, the range 0 to 65535 scaled to 0 to 255", "RGBA": "laid over black where transparent", "LA": "laid over black where transparent"}
+         "I": "16 bits, the range 0 to 65535 scaled to 0 to 255", **dict.fromkeys(("RGBA", "LA", "PA"), "laid over black where transparent")}
 
 def stored_notes(
     table: pd.DataFrame,  # from `survey`
@@ -62,7 +62,8 @@ def stored_notes(
     ways = [f"{count} {stored} ({MODES.get(stored.split()[1].split(';')[0], 'converted to RGB')})" for stored, count in counts.most_common()]
     found = [f"Stored as: {', '.join(ways)}."] if ways else []
     if 0 < (largest := table.largest.max() if len(table) else 0) < 2**15:
-        found.append(f"The largest value in images of 16 bits is {largest}: scaled by the full range they come out dark, at most {largest // 257} of 255. Let the camera write its full range.")
+        found.append(f"The largest value in images of 16 bits is {largest}: scaled by the full range they come out dark, at most {largest // 257} of 255. "
+                     "Let the camera write its full range.")
     return found
 
 # %% ../nbs/01c_survey.ipynb #55ce01a5
@@ -143,11 +144,13 @@ def group_notes(
         beyond = np.any([mark for mark, words in marks], axis=0)
         if beyond.any():
             found.append(f"{beyond.sum()} of {len(good)} normal test images, such as {good.image[beyond].iloc[0]}, show what no training image does: "
-                         f"{'; '.join(words for _, words in marks if words)}. If that is another light, batch or camera, add normal images of it to the training images, or it will count as a defect.")
+                         f"{'; '.join(words for _, words in marks if words)}. If that is another light, batch or camera, "
+                         "add normal images of it to the training images, or it will count as a defect.")
     for part, name in (("good", "normal"), ("defective", "defective")):
         new = table[(table.part == part) & ~table.stored.isin(train.stored)] if len(train) else train
         if len(new):
-            found.append(f"{len(new)} {name} test images are stored as {', '.join(sorted(set(new.stored)))}, such as {new.image.iloc[0]}, and no training image is: were they made in the same way?")
+            found.append(f"{len(new)} {name} test images are stored as {', '.join(sorted(set(new.stored)))}, such as {new.image.iloc[0]}, "
+                         "and no training image is: were they made in the same way?")
     return found
 
 # %% ../nbs/01c_survey.ipynb #9d8e2655
@@ -170,12 +173,13 @@ def undefined_notes(
     category: Category,  # from `find_category`
 ) -> list[str]:
     "Which results cannot be had for want of test images or masks."
-    if not category.test:
+    labels = {sample.label for sample in category.test}
+    if not labels:
         return ["There are no test images: a model can be trained, but nothing says how well it detects."]
-    missing = {1: "normal", 0: "defective"}.keys() - {sample.label for sample in category.test}
-    if missing:
-        return [f"There is no {'defective' if 1 in missing else 'normal'} test image: ROC-AUC, average precision, F1 and the pixel metrics are undefined; the scores are written all the same."]
-    return [] if has_masks(category) else ["There are no masks: the pixel metrics are undefined."]
+    if labels == {0}:
+        return ["There is no defective test image: ROC-AUC, average precision, F1 and PRO are undefined; the scores are written all the same."]
+    found = [] if 0 in labels else ["There is no normal test image: ROC-AUC, average precision and F1 of images are undefined; the scores are written all the same."]
+    return found + ([] if has_masks(category) else ["There are no masks: ROC-AUC, average precision and F1 of pixels, and PRO, are undefined."])
 
 # %% ../nbs/01c_survey.ipynb #0a3db862
 def findings(

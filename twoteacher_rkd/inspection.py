@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['COLUMNS', 'WINDOW', 'LEVEL', 'csv_line', 'complete_lines', 'Ledger', 'overlay', 'Drift', 'drift_figure', 'settled',
-           'arrivals', 'save_overlay', 'inspect_images']
+           'arrivals', 'save_overlay', 'inspect_images', 'Account', 'inspect_run']
 
-# %% ../nbs/15b_inspection.ipynb #fac6e3fd
+# %% ../nbs/15b_inspection.ipynb #4d486a25
 import json
 import time
 from dataclasses import dataclass, field
@@ -23,9 +23,10 @@ from .data import every_image
 from .detector import Detector, Prediction, predict_many
 from .drawing import DEFECTIVE, INK, NotebookFigure
 from .images import read_image
+from .runs import Run
 from .utils import InputError
 
-# %% ../nbs/15b_inspection.ipynb #43e60401
+# %% ../nbs/15b_inspection.ipynb #4cb6653d
 COLUMNS = ("image", "score", "defective", "regions")
 
 def csv_line(
@@ -36,7 +37,7 @@ def csv_line(
     name = '"' + name.replace('"', '""') + '"' if set(name) & set(',"\n\r') else name
     return f"{name},{record['score']:.6f},{int(record['defective'])},{len(record['regions'])}\n"
 
-# %% ../nbs/15b_inspection.ipynb #7297bfca
+# %% ../nbs/15b_inspection.ipynb #fd63e989
 def complete_lines(
     path: Path,  # JSON lines; the last may have been cut off
 ) -> list:  # of dictionaries
@@ -47,7 +48,7 @@ def complete_lines(
     except ValueError:
         raise InputError(f"{str(path)!r} is damaged: remove it, or choose another --out.") from None
 
-# %% ../nbs/15b_inspection.ipynb #cb16bdb2
+# %% ../nbs/15b_inspection.ipynb #1d6b1e8b
 class Ledger:
     "The written results of an inspection. Raises `InputError` for a folder that holds those of another."
     def __init__(self,
@@ -77,7 +78,7 @@ class Ledger:
                 file.write(line)
         self.names.add(record["image"])
 
-# %% ../nbs/15b_inspection.ipynb #80607e89
+# %% ../nbs/15b_inspection.ipynb #e7e85991
 def overlay(
     picture: Image.Image,  # RGB
     prediction: Prediction,  # of it
@@ -93,7 +94,7 @@ def overlay(
         draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline="white", width=width)
     return mixed
 
-# %% ../nbs/15b_inspection.ipynb #93c57b01
+# %% ../nbs/15b_inspection.ipynb #d1102579
 WINDOW, LEVEL = 50, 0.001  # passed parts that are compared at a time, and the p value below which a note is made
 
 @dataclass
@@ -122,7 +123,7 @@ class Drift:
         return (f"note: the last {WINDOW} passed parts score unlike those that training saw (median {median:.3f} instead of {usual:.3f}, p = {p:.1g}): "
                 "look at light, focus and parts, or train anew.") if p < LEVEL else ""
 
-# %% ../nbs/15b_inspection.ipynb #180ef477
+# %% ../nbs/15b_inspection.ipynb #cb16f8c3
 def drift_figure(
     drift: Drift,
 ):  # a figure
@@ -141,7 +142,7 @@ def drift_figure(
     axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
     return figure
 
-# %% ../nbs/15b_inspection.ipynb #68900f6f
+# %% ../nbs/15b_inspection.ipynb #dd01b3cf
 def settled(
     folder: Path,
     sizes: dict,  # path -> bytes at the last look; is updated
@@ -158,7 +159,7 @@ def settled(
     sizes.update(now)
     return ready
 
-# %% ../nbs/15b_inspection.ipynb #e9521f59
+# %% ../nbs/15b_inspection.ipynb #bbd7ae73
 def arrivals(
     source: Path,  # an image or a folder
     watch: bool,  # go on when all that is there was given
@@ -177,7 +178,7 @@ def arrivals(
         raise InputError(f"There is no image in {str(source)!r}: give an image, or a folder that holds some.")
     yield [(path.relative_to(source).as_posix() if source.is_dir() else path.name, path) for path in found]
 
-# %% ../nbs/15b_inspection.ipynb #46e3dc6a
+# %% ../nbs/15b_inspection.ipynb #447c11cc
 def save_overlay(
     folder: Path,
     name: str,  # of the image
@@ -190,7 +191,7 @@ def save_overlay(
     target.parent.mkdir(parents=True, exist_ok=True)
     overlay(read_image(path), prediction, threshold).save(target, compress_level=1)
 
-# %% ../nbs/15b_inspection.ipynb #c456be82
+# %% ../nbs/15b_inspection.ipynb #02c1f0e7
 def inspect_images(
     detector: Detector,
     source: Path,  # an image or a folder
@@ -213,3 +214,39 @@ def inspect_images(
                     tqdm.write(note)
                 bar.update()
     return unreadable
+
+# %% ../nbs/15b_inspection.ipynb #5bbb347f
+@dataclass(frozen=True)
+class Account:
+    "How an inspection went."
+    judged: int  # images in the ledger
+    defective: int  # of them
+    threshold: float
+    unreadable: list  # sentences
+
+# %% ../nbs/15b_inspection.ipynb #c00d2b18
+def inspect_run(
+    folder: Path,  # of a finished run
+    images: Path,  # an image or a folder
+    out: Path,  # folder for the results
+    false_alarms: float = None,  # as for `Detector.load`
+    threshold: float = None,  # as for `Detector.load`
+    overlays: str = "defective",  # as for `inspect_images`
+    watch: bool = False,  # as for `inspect_images`; interrupting ends it
+    device: str = "auto",
+) -> Account:
+    "Judge images by a run. Raises `InputError` where run, images or folder cannot be used."
+    if not Path(images).exists():
+        raise InputError(f"There is no image or folder {str(images)!r}: give one.")
+    detector, normals = Detector.load(folder, false_alarms, threshold, device), Run(folder).normals
+    ledger = Ledger(out, {"run": "/".join(Path(folder).absolute().parts[-3:]), "threshold": detector.threshold})
+    drift, unreadable = Drift(normals.score[normals.part == "kept out"].to_numpy(), detector.threshold), []
+    try:
+        unreadable = inspect_images(detector, images, ledger, drift, overlays, watch)
+    except KeyboardInterrupt:
+        if not watch:
+            raise
+    if drift.windows:
+        drift_figure(drift).savefig(ledger.out / "drift.png")
+    written = complete_lines(ledger.out / "results.jsonl")
+    return Account(len(written), sum(record["defective"] for record in written), detector.threshold, unreadable)

@@ -97,6 +97,8 @@ def check_recipe(
             raise InputError(f"Recipe field {field.name!r} must be {kind.__name__}, but {value!r} is {type(value).__name__}.")
     for name, options in CHOICES.items():
         choose(getattr(recipe, name), options, name)
+    if recipe.seed >= 2**32:
+        raise InputError(f"Recipe field 'seed' is {recipe.seed}: it must be below {2**32}.")
     for name, least in LEAST.items():
         if getattr(recipe, name) < least:
             raise InputError(f"Recipe field {name!r} is {getattr(recipe, name)}: it must be at least {least}.")

@@ -400,4 +400,5 @@ def execute(
     check_parameters(notebook, parameters)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        papermill.execute_notebook(str(notebook), str(output), parameters, kernel_name="python3", progress_bar=False, cwd=os.getcwd())
+        papermill.execute_notebook(str(notebook), str(output), parameters, kernel_name="python3", progress_bar=False, cwd=os.getcwd(),
+                                   extra_arguments=["--log-level=ERROR"])  # the kernel talks to this machine alone, and need not warn of that

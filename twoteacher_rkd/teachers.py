@@ -111,7 +111,7 @@ def read_weights(
         raise InputError(f"Weights file {str(path)!r} holds more than tensors, or is damaged; opening it could run code, so it was not opened. "
                          "Save its state_dict as .safetensors.") from None
     except (SafetensorError, RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
-        raise InputError(f"Weights file {str(path)!r} is damaged or no weights file ({str(error).splitlines()[0]}): fetch it again.") from None
+        raise InputError(f"Weights file {str(path)!r} is damaged or no weights file ({(str(error) or type(error).__name__).splitlines()[0]}): fetch it again.") from None
     if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
         raise InputError(f"Weights file {str(path)!r} holds no plain state_dict (name to tensor): save model.state_dict().")
     return tensors

@@ -78,13 +78,13 @@ def check_pair(
 @dataclass(frozen=True)
 class ThresholdCounts:
     "Counts at each distinct score of a defect, highest first; leading dimensions, where there are any, are resamples of the test set."
-    thresholds: torch.Tensor  # (thresholds,) distinct scores of defects, falling
+    thresholds: torch.Tensor  # (thresholds,) distinct scores of defects, falling; of a group that counts as equal the lowest
     true_positives: torch.Tensor  # (..., thresholds) defects that score at least the threshold
-    false_positives_above: torch.Tensor  # (..., thresholds) normals that score more than the threshold
+    false_positives_above: torch.Tensor  # (..., thresholds) normals that score more than the threshold and its group
     false_positives: torch.Tensor  # (..., thresholds) normals that score at least the threshold
     normals: torch.Tensor  # (...) all normals
     overlap: torch.Tensor | None = None  # (..., thresholds) mean share of a region that scores at least the threshold
-    highest: torch.Tensor | None = None  # (thresholds,) the highest of the scores that count as equal to the threshold
+    highest: torch.Tensor | None = None  # (thresholds,) the highest score of each group, the threshold itself where it stands alone
 
     @property
     def new_true_positives(self) -> torch.Tensor:
@@ -152,7 +152,7 @@ def threshold_counts(
         normals = rising(pick(values, ~marked))
         false_positives += len(normals) - lookup(normals, lowest)
         above += len(normals) - lookup(normals, highest, right=True)
-        del normals
+        del normals  # before the next chunk is copied
     overlap = overlap.flip(0).cumsum(0)
     return ThresholdCounts(
         lowest.flip(0), (len(defects) - starts).flip(0), above.flip(0), false_positives.flip(0),

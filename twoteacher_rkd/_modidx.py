@@ -143,7 +143,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                      'twoteacher_rkd.data.leaks': ('data.html#leaks', 'twoteacher_rkd/data.py'),
                                      'twoteacher_rkd.data.list_categories': ('data.html#list_categories', 'twoteacher_rkd/data.py'),
                                      'twoteacher_rkd.data.named_file': ('data.html#named_file', 'twoteacher_rkd/data.py'),
-                                     'twoteacher_rkd.data.nothing_to_learn': ('data.html#nothing_to_learn', 'twoteacher_rkd/data.py'),
                                      'twoteacher_rkd.data.or_none': ('data.html#or_none', 'twoteacher_rkd/data.py'),
                                      'twoteacher_rkd.data.problems': ('data.html#problems', 'twoteacher_rkd/data.py'),
                                      'twoteacher_rkd.data.raise_first': ('data.html#raise_first', 'twoteacher_rkd/data.py'),

@@ -6,12 +6,13 @@
 __all__ = ['arithmetic', 'quickest', 'wait', 'roofline', 'plain_maps', 'timed', 'measure_recipe', 'peer_jobs', 'row',
            'recipe_rows', 'bench', 'peak_memory']
 
-# %% ../nbs/12d_cost.ipynb #bdd615bf
+# %% ../nbs/12d_cost.ipynb #dab8bd11
 import statistics
 import subprocess
 import sys
 import time
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import nn
@@ -27,7 +28,7 @@ from .recipe import VARIANTS, Recipe
 from .training import train_step
 from .utils import has_bf16, keep_memory, pick_device
 
-# %% ../nbs/12d_cost.ipynb #65173c7a
+# %% ../nbs/12d_cost.ipynb #0cf29a4b
 def arithmetic(
     recipe: Recipe,
 ) -> dict:  # parameters, trained (both counts), and multiply-adds: image, features and step (of a batch)
@@ -46,7 +47,7 @@ def arithmetic(
     counted["image"] = counter.get_total_flops() // 2
     return {"parameters": sum(p.numel() for p in model.parameters()), "trained": sum(p.numel() for p in model.trainable()), **counted}
 
-# %% ../nbs/12d_cost.ipynb #997fcdeb
+# %% ../nbs/12d_cost.ipynb #5cfab920
 def quickest(
     function,  # without arguments
     device: torch.device,
@@ -61,7 +62,7 @@ def quickest(
         seconds.append(time.perf_counter() - start)
     return min(seconds[1:])
 
-# %% ../nbs/12d_cost.ipynb #6c8d1d18
+# %% ../nbs/12d_cost.ipynb #6583399e
 def wait(
     device: torch.device,
 ) -> None:
@@ -69,7 +70,7 @@ def wait(
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
-# %% ../nbs/12d_cost.ipynb #90955ab4
+# %% ../nbs/12d_cost.ipynb #11b01877
 def roofline(
     device: torch.device,
     size: int = 4096,  # of the matrices
@@ -78,11 +79,11 @@ def roofline(
     speeds = {}
     for precision, dtype in {"fp32": torch.float32, **({"bf16": torch.bfloat16} if has_bf16() else {})}.items():
         left = right = torch.ones(size, size, dtype=dtype, device=device)
-        speeds[precision] = size**3 / quickest(lambda: left @ right, device)
+        speeds[precision] = size**3 / quickest(partial(torch.matmul, left, right), device)
     numbers = torch.ones(size * size * 4, device=device)
     return {**speeds, "copy": 2 * numbers.nbytes / quickest(numbers.clone, device)}
 
-# %% ../nbs/12d_cost.ipynb #60fc0780
+# %% ../nbs/12d_cost.ipynb #aa1901f2
 @torch.inference_mode()
 def plain_maps(
     model: nn.Module,  # as it was trained
@@ -92,7 +93,7 @@ def plain_maps(
     "Anomaly maps without `for_inference`, in single precision."
     return anomaly_map(*model.eval()(normalize(images)), images.shape[-1], recipe.map_fusion, recipe.sigma)
 
-# %% ../nbs/12d_cost.ipynb #bd4ef7f5
+# %% ../nbs/12d_cost.ipynb #7cf51cb7
 def timed(
     jobs: dict,  # name -> function without arguments
     repeats: int,  # that count; one more goes before them
@@ -110,7 +111,7 @@ def timed(
                 seconds[name].append(time.perf_counter() - start)
     return seconds
 
-# %% ../nbs/12d_cost.ipynb #92cfb940
+# %% ../nbs/12d_cost.ipynb #191d4b80
 def measure_recipe(
     recipe: Recipe,
     repeats: int,  # of each job
@@ -128,7 +129,7 @@ def measure_recipe(
         "plain image": lambda: plain_maps(model, images[:1], recipe),
     }, repeats, device)
 
-# %% ../nbs/12d_cost.ipynb #bb02eaa6
+# %% ../nbs/12d_cost.ipynb #0dccb8d1
 def peer_jobs(
     recipe: Recipe,  # gives backbone, size and batch
     device: torch.device,
@@ -153,7 +154,7 @@ def peer_jobs(
         optimizer.step()
     return {"step": step, "image": torch.inference_mode()(lambda: model.eval()(images[:1]))}
 
-# %% ../nbs/12d_cost.ipynb #7c51691e
+# %% ../nbs/12d_cost.ipynb #6a175f44
 def row(
     recipe: Recipe,
     what: str,  # `step`, `image` or `plain image`
@@ -165,7 +166,7 @@ def row(
     return {"variant": recipe.variant, "precision": recipe.precision, "cached": cached, "what": what, "seconds": statistics.median(seconds),
             "low": min(seconds), "high": max(seconds), "repeats": len(seconds), "gmac": macs and round(macs / 1e9, 2)}
 
-# %% ../nbs/12d_cost.ipynb #d54c92d5
+# %% ../nbs/12d_cost.ipynb #0e3481c7
 def recipe_rows(
     recipe: Recipe,
     seconds: dict,  # from `measure_recipe`, of all rounds
@@ -177,7 +178,7 @@ def recipe_rows(
             row(recipe, "image", seconds["image"], macs=counted["image"])]
     return rows + ([row(recipe, "plain image", seconds["plain image"], macs=counted["image"])] if recipe.precision == "fp32" else [])
 
-# %% ../nbs/12d_cost.ipynb #34a2ce96
+# %% ../nbs/12d_cost.ipynb #3ae024f1
 def bench(
     recipe: Recipe,  # gives sizes, teachers and batch; variant and precision vary
     rounds: int = 3,
@@ -200,7 +201,7 @@ def bench(
     rows = [row for one, known in zip(recipes, seconds, strict=True) for row in recipe_rows(one, known)]
     return rows + [{**row(replace(recipe, precision="fp32"), what, times, False if what == "step" else None), "variant": "anomalib"} for what, times in peers.items()]
 
-# %% ../nbs/12d_cost.ipynb #8b8901aa
+# %% ../nbs/12d_cost.ipynb #09386f5f
 def peak_memory(
     recipe: Recipe,
     images: int = 8,  # to train on, one epoch

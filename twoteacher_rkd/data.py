@@ -8,8 +8,8 @@ __all__ = ['LAYOUTS', 'OWN', 'DATASETS', 'MVTEC_TEXTURES', 'MVTEC_OBJECTS', 'BTA
            'or_none', 'is_category', 'check_root', 'tables_in', 'category_folders', 'guess_layout', 'detect_dataset',
            'csv_files', 'list_categories', 'find_mask', 'find_test', 'find_category', 'has_masks', 'csv_rows',
            'named_file', 'row_sample', 'read_table', 'raise_first', 'count_problems', 'layout_problems', 'every_image',
-           'wants_masks', 'check_sample', 'file_digest', 'leaks', 'problems', 'useless', 'nothing_to_learn', 'too_few',
-           'verify', 'file_names', 'fingerprint', 'training_fingerprint', 'describe_sizes', 'describe']
+           'wants_masks', 'useless', 'check_sample', 'file_digest', 'leaks', 'problems', 'too_few', 'verify',
+           'file_names', 'fingerprint', 'training_fingerprint', 'describe_sizes', 'describe']
 
 # %% ../nbs/01b_data.ipynb #a4b46f9d
 import csv
@@ -19,6 +19,8 @@ import os
 from collections import Counter
 from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
+
+from PIL import Image
 
 from .images import Sample, image_size, in_threads, read_image, read_mask
 from .utils import InputError, choose
@@ -406,19 +408,34 @@ def wants_masks(
     "Whether each defective image needs a mask: always in the published sets, with images of your own as soon as there is one."
     return category.dataset not in OWN or has_masks(category) or category.dataset == "folder" and bool(every_image(category.root / "ground_truth"))
 
+# %% ../nbs/01b_data.ipynb #e9d94a19
+SMALLEST_SIDE = 16  # pixels
+
+def useless(
+    path: Path,  # of a training image
+    image: Image.Image,  # what it holds
+) -> str:  # empty where there is something to learn
+    "What is wrong with an image from which nothing can be learnt."
+    if min(image.size) < SMALLEST_SIDE:
+        return f"{path} has {image.width} x {image.height} pixels, too few to learn from (at least {SMALLEST_SIDE} a side): replace or remove it."
+    return "" if any(low < high for low, high in image.getextrema()) else f"{path} is of one colour all over, so there is nothing to learn from it: replace or remove it."
+
 # %% ../nbs/01b_data.ipynb #6a03a3b1
 def check_sample(
     sample: Sample,  # any
     masked: bool,  # whether a defective image needs a mask
     layout: Layout | None,  # of the data set; None for a CSV
+    trained: bool = False,  # whether it is a training image
 ) -> list[str]:
     "What is wrong with one image and its mask."
     try:
-        size = read_image(sample.image).size
+        image = read_image(sample.image)
         if sample.mask:
-            read_mask(sample.mask, size)
+            read_mask(sample.mask, image.size)
     except InputError as error:
         return [str(error)]
+    if trained and (sentence := useless(sample.image, image)):
+        return [sentence]
     if sample.label and masked and not sample.mask:
         names = " or ".join(f"{pattern.format(sample.image.stem)}.png" for pattern in layout.masks) if layout else ""
         wanted = f"expected {names} in ground_truth/{sample.kind}" if layout else "name it in the column mask, or leave that empty in all rows"
@@ -451,28 +468,10 @@ def problems(
 ) -> list[str]:  # one sentence each; empty for a sound category
     "Everything that is wrong: counts, layout, and the content of all files."
     masked, layout = wants_masks(category), LAYOUTS.get(category.dataset)
-    found = in_threads(lambda sample: check_sample(sample, masked, layout), category.train + category.test)
+    samples = [(sample, True) for sample in category.train] + [(sample, False) for sample in category.test]
+    found = in_threads(lambda pair: check_sample(pair[0], masked, layout, pair[1]), samples)
     broken = [sentence for sentences in found for sentence in sentences]
     return count_problems(category) + layout_problems(category) + broken + leaks(category)
-
-# %% ../nbs/01b_data.ipynb #e9d94a19
-SMALLEST_SIDE = 16  # pixels
-
-def useless(
-    path: Path,  # of a training image
-) -> str:  # empty where there is something to learn
-    "What is wrong with an image from which nothing can be learnt. Raises `InputError` where it cannot be read."
-    image = read_image(path)
-    if min(image.size) < SMALLEST_SIDE:
-        return f"{path} has {image.width} x {image.height} pixels, too few to learn from (at least {SMALLEST_SIDE} a side): replace or remove it."
-    return "" if any(low < high for low, high in image.getextrema()) else f"{path} is of one colour all over, so there is nothing to learn from it: replace or remove it."
-
-# %% ../nbs/01b_data.ipynb #574665c7
-def nothing_to_learn(
-    category: Category,  # from `find_category`
-) -> list[str]:
-    "What is wrong with training images that can be read."
-    return [sentence for sentence in in_threads(lambda sample: or_none(useless, sample.image), category.train) if sentence]
 
 # %% ../nbs/01b_data.ipynb #1d38c4b4
 def too_few(
@@ -489,7 +488,7 @@ def verify(
     batch_size: int,  # of the training
 ) -> None:
     "Raise `InputError` with the first five things that are wrong, if any are."
-    raise_first(too_few(category, batch_size) + problems(category) + nothing_to_learn(category))
+    raise_first(too_few(category, batch_size) + problems(category))
 
 # %% ../nbs/01b_data.ipynb #cell-078
 def file_names(

@@ -23,7 +23,6 @@ from zipfile import BadZipFile
 
 import numpy as np
 import pandas as pd
-import torch
 from filelock import FileLock, Timeout
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file

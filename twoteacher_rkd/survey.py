@@ -16,7 +16,7 @@ from PIL import Image
 from scipy.spatial.distance import cdist
 from scipy.stats import median_abs_deviation
 
-from .data import Category, file_digest, has_masks, nothing_to_learn, or_none, problems, too_few
+from .data import Category, file_digest, has_masks, or_none, problems, too_few
 from .images import decode_file, image_size, in_threads, mask_and_style, to_rgb
 
 # %% ../nbs/01c_survey.ipynb #6c4ce170
@@ -188,5 +188,5 @@ def findings(
 ) -> tuple[list[str], list[str]]:  # problems, notes: one sentence each
     "Everything that is wrong with a category, and everything worth knowing about it."
     table = survey(category)
-    wrong = too_few(category, batch_size) + problems(category) + nothing_to_learn(category)
+    wrong = too_few(category, batch_size) + problems(category)
     return wrong, stored_notes(table) + undefined_notes(category) + twin_notes(table) + copy_notes(table) + group_notes(table) + mask_notes(category)

@@ -255,6 +255,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                                                                              'twoteacher_rkd/exploration.py'),
                                             'twoteacher_rkd.exploration.order_images': ( 'exploration.html#order_images',
                                                                                          'twoteacher_rkd/exploration.py'),
+                                            'twoteacher_rkd.exploration.own_threshold': ( 'exploration.html#own_threshold',
+                                                                                          'twoteacher_rkd/exploration.py'),
                                             'twoteacher_rkd.exploration.read_results': ( 'exploration.html#read_results',
                                                                                          'twoteacher_rkd/exploration.py'),
                                             'twoteacher_rkd.exploration.read_upload': ( 'exploration.html#read_upload',

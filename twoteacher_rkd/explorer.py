@@ -16,7 +16,7 @@ from pathlib import Path
 
 import ipywidgets as widgets
 
-from .exploration import MAX_UPLOAD, ORDERS, Session, compute_inside, first_run, no_false_alarm, no_miss
+from .exploration import MAX_UPLOAD, ORDERS, Session, compute_inside, first_run, no_false_alarm, no_miss, own_threshold
 from .heatmaps import CMAPS
 from .health import warning
 from .panels import CHART_STYLE, DRAWN, OF_THRESHOLD, PANEL_STYLE, TABLE_STYLE, VERDICT_STYLE
@@ -35,6 +35,7 @@ def make_controls() -> dict:  # name -> widget
         "previous": button("◀ previous", "Previous image (left arrow or K)"), "next": button("next ▶", "Next image (right arrow or J)"),
         "position": widgets.IntSlider(description="image", min=1, max=1),
         "threshold": widgets.FloatSlider(description="threshold", readout_format=".4g"),
+        "own": button("of the run", "The threshold that was chosen from normal images; without one, that of no false alarm"),
         "no-alarm": button("no false alarm", "The lowest threshold that rejects no normal test image"),
         "no-miss": button("no miss", "The highest threshold that misses no defective test image"),
         "opacity": widgets.FloatSlider(description="opacity", max=1, step=0.05, value=0.55, readout_format=".2f"),
@@ -57,7 +58,7 @@ def make_page(
     def touched(*names):
         return [controls[name] for name in names]
     side = [widgets.HBox(touched("previous", "next")), *touched("position", "kind", "order"), shown["verdict"], controls["threshold"],
-            widgets.HBox(touched("no-alarm", "no-miss")), shown["counts"], *touched("opacity", "cmap", "data-root")]
+            widgets.HBox(touched("own", "no-alarm", "no-miss")), shown["counts"], *touched("opacity", "cmap", "data-root")]
     tabs = {"Curves": shown["charts"], "Scales and teachers": widgets.VBox([controls["inside"], shown["inside"]]),
             "Second run": shown["other"], "Your own image": widgets.VBox([controls["upload"], shown["own"]])}
     head = box("rkd-headline", widgets.HTML("<h1>Explorer</h1>"), *touched("category", "run", "other"))
@@ -243,6 +244,7 @@ ACTIONS = {  # control -> what it does with a session and its own value, and wha
     "previous": (lambda session, _: session.one.go(session.one.position - 1), DRAWN),
     "next": (lambda session, _: session.one.go(session.one.position + 1), DRAWN),
     "threshold": (move_threshold, OF_THRESHOLD),
+    "own": (lambda session, _: session.one.sort(threshold=own_threshold(session.one.results.run, session.one.results.scores)), OF_THRESHOLD),
     "no-alarm": (lambda session, _: session.one.sort(threshold=no_false_alarm(session.one.results.scores)), OF_THRESHOLD),
     "no-miss": (lambda session, _: session.one.sort(threshold=no_miss(session.one.results.scores)), OF_THRESHOLD),
     "opacity": (lambda session, _: None, ()),

@@ -6,7 +6,7 @@
 __all__ = ['FORMAT', 'ROUNDING', 'TOLERANCE', 'needed', 'Pipeline', 'describe', 'write_onnx', 'run_onnx', 'compare', 'drafts',
            'export_onnx', 'convert', 'run_openvino', 'after_convolutions', 'quantise', 'export_openvino']
 
-# %% ../nbs/15c_export.ipynb #2e30a843
+# %% ../nbs/15c_export.ipynb #cc819c08
 import copy
 import importlib
 import io
@@ -29,7 +29,7 @@ from .losses import gaussian_blur
 from .recipe import Recipe, recipe_to_json
 from .utils import InputError
 
-# %% ../nbs/15c_export.ipynb #328c8d72
+# %% ../nbs/15c_export.ipynb #749e3097
 def needed(
     name: str,  # of an optional package
     remedy: str = "pip install 'twoteacher_rkd[export]'",  # how to get it
@@ -40,7 +40,7 @@ def needed(
     except ImportError as error:
         raise InputError(f"Exporting needs the package {name}, which cannot be imported ({error}): {remedy}.") from None
 
-# %% ../nbs/15c_export.ipynb #5183b9c6
+# %% ../nbs/15c_export.ipynb #0ff22fc7
 class Pipeline(nn.Module):
     "All that stands between an image and its verdict; a copy of the model on the CPU, in single precision. Raises `InputError` for a threshold that is no number."
     def __init__(self,
@@ -65,7 +65,7 @@ class Pipeline(nn.Module):
         score = maps.amax((1, 2))
         return maps, score, score >= self.threshold
 
-# %% ../nbs/15c_export.ipynb #b09b553a
+# %% ../nbs/15c_export.ipynb #c356aae7
 FORMAT = "1"  # of an exported file; another one has other inputs, outputs or facts
 
 def describe(
@@ -80,7 +80,7 @@ def describe(
     return {**facts, "twoteacher_rkd_format": FORMAT, "version": twoteacher_rkd.__version__, "variant": recipe.variant, "teachers": ",".join(recipe.teachers),
             "image_size": str(recipe.image_size), "threshold": str(pipeline.threshold.item()), "recipe": recipe_to_json(recipe)}
 
-# %% ../nbs/15c_export.ipynb #3f05ce1a
+# %% ../nbs/15c_export.ipynb #4b15bcea
 def write_onnx(
     pipeline: Pipeline,
     told: dict,  # from `describe`
@@ -98,7 +98,7 @@ def write_onnx(
     program.model.metadata_props.update(told)
     program.save(path)
 
-# %% ../nbs/15c_export.ipynb #927d876a
+# %% ../nbs/15c_export.ipynb #d36c2ed7
 def run_onnx(
     path: Path,  # an ONNX file
     threads: int = 0,  # to compute with; 0: one for each core
@@ -111,7 +111,7 @@ def run_onnx(
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     return lambda images, **inputs: session.run(["map", "score", "defect"], {"images": images, **inputs})
 
-# %% ../nbs/15c_export.ipynb #01500a55
+# %% ../nbs/15c_export.ipynb #6219fcf5
 ROUNDING = 0.05  # of the maps' range, for images that are not of the model's size: pixels that another program rounded otherwise
 
 def compare(
@@ -121,6 +121,8 @@ def compare(
     tolerance: float,  # of the maps, as a share of their range
 ) -> dict:  # images, map_difference (share of the range), verdicts_changed
     "How far an exported file is from PyTorch. Raises `InputError` where that is too far."
+    if not samples:
+        raise InputError("There is no image to check the exported file with: give a few.")
     small = load_images(samples, pipeline.recipe.image_size)
     expected = predict_maps(pipeline.model, small, pipeline.recipe, what="check").numpy()
     wanted, threshold, extent = expected.max((1, 2)), pipeline.threshold.numpy(), max(float(np.ptp(expected)), 1e-12)
@@ -134,7 +136,7 @@ def compare(
                              f"{allowed:g}) and {int(changed.sum())} verdicts are others. It was not kept: use another format, or none.")
     return {"images": len(samples), "map_difference": difference, "verdicts_changed": int(changed.sum())}
 
-# %% ../nbs/15c_export.ipynb #1fb90011
+# %% ../nbs/15c_export.ipynb #ab2c4632
 @contextmanager
 def drafts(
     path: Path,  # the file to be
@@ -153,7 +155,7 @@ def drafts(
     except OSError as error:
         raise InputError(f"{str(path)!r} cannot be written ({error.strerror or error}): make room, or choose another place.") from None
 
-# %% ../nbs/15c_export.ipynb #741a81e7
+# %% ../nbs/15c_export.ipynb #67adf321
 def export_onnx(
     model: nn.Module,  # a trained `TwoTeacherRKD`; stays as it is
     recipe: Recipe,  # it was trained with
@@ -169,20 +171,20 @@ def export_onnx(
         write_onnx(pipeline, told, draft)
         return {**compare(run_onnx(draft), pipeline, samples, 1e-3), "megabytes": round(draft.stat().st_size / 1e6, 1)}
 
-# %% ../nbs/15c_export.ipynb #21533ad9
+# %% ../nbs/15c_export.ipynb #53585092
 def convert(
     path: Path,  # an ONNX file from `write_onnx`
     size: int,  # S, pixels a side
 ):  # an `openvino.Model`
     "A pipeline for OpenVINO, its resizing replaced by Pillow's. Raises `InputError` where the package is missing."
-    network, operations = needed("openvino").convert_model(path), needed("openvino.opset13")
+    network, operations = needed("openvino").Core().read_model(path), needed("openvino.opset13")
     wrong = next(op for op in network.get_ordered_ops() if op.get_type_name() == "Interpolate")
     right = operations.interpolate(wrong.input_value(0), np.array([size, size]), "bilinear_pillow", "sizes", [0], [0], axes=np.array([2, 3]))
     wrong.output(0).replace(right.output(0))
     network.validate_nodes_and_infer_types()
     return network
 
-# %% ../nbs/15c_export.ipynb #af0c92b9
+# %% ../nbs/15c_export.ipynb #68d69339
 def run_openvino(
     path: Path,  # an .xml file, or an `openvino.Model`
     **settings,  # of OpenVINO's CPU plugin, such as INFERENCE_PRECISION_HINT="f32"
@@ -191,7 +193,7 @@ def run_openvino(
     compiled = needed("openvino").compile_model(path, "CPU", settings)
     return lambda images: [compiled(images)[name] for name in ("map", "score", "defect")]
 
-# %% ../nbs/15c_export.ipynb #73d51433
+# %% ../nbs/15c_export.ipynb #05491068
 def after_convolutions(
     network,  # an `openvino.Model` from `convert`
 ) -> list:  # names of operations
@@ -208,7 +210,7 @@ def after_convolutions(
         todo += [value.get_node() for value in operation.input_values()]
     return sorted(names)
 
-# %% ../nbs/15c_export.ipynb #c811fe2f
+# %% ../nbs/15c_export.ipynb #b29122eb
 def quantise(
     network,  # an `openvino.Model` from `convert`
     normal: list,  # `Sample`s of normal images
@@ -221,7 +223,7 @@ def quantise(
         return nncf.quantize(network, images, preset=nncf.QuantizationPreset.MIXED, subset_size=len(normal),
                              ignored_scope=nncf.IgnoredScope(names=after_convolutions(network)))
 
-# %% ../nbs/15c_export.ipynb #d11d04dc
+# %% ../nbs/15c_export.ipynb #5403a70d
 TOLERANCE = {"fp16": 0.05, "int8": 0.3}  # of an OpenVINO file's maps, as a share of their range; measured below
 
 def export_openvino(

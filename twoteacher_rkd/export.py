@@ -191,7 +191,11 @@ def run_openvino(
 ):  # function of images, uint8 (N, H, W, 3), to map, score and defect
     "A file as OpenVINO computes it; without settings in bfloat16, where the processor has it."
     compiled = needed("openvino").compile_model(path, "CPU", settings)
-    return lambda images: [compiled(images)[name] for name in ("map", "score", "defect")]
+
+    def infer(images):
+        outputs = compiled(images)
+        return [outputs[name] for name in ("map", "score", "defect")]
+    return infer
 
 # %% ../nbs/15c_export.ipynb #05491068
 def after_convolutions(

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'show_version', 'options', 'lines', 'Dataset', 'check', 'RawLayout', 'convert', 'note_precision', 'set_threads',
-           'note_threshold', 'run', 'keep_notebook', 'Overlays', 'predict', 'paper', 'explore', 'write_text', 'bench',
-           'main']
+           'note_threshold', 'run', 'keep_notebook', 'Overlays', 'predict', 'export_images', 'export', 'paper',
+           'explore', 'write_text', 'bench', 'main']
 
 # %% ../nbs/20_cli.ipynb #cell-002
 import sys
@@ -226,6 +226,54 @@ def predict(
     print(out)
     if account.unreadable:
         raise typer.Exit(1)
+
+# %% ../nbs/20_cli.ipynb #b88e9330
+def export_images(
+    known: dict,  # provenance of a run
+    data_root: Path,  # the folder that holds the category's folder or CSV; None where it is not known
+    folder: Path,  # for stand-ins
+) -> tuple:  # a few samples to check with, and normal ones
+    "Images that an exported file is checked and calibrated with."
+    from twoteacher_rkd.data import find_category
+    from twoteacher_rkd.export import stand_ins
+
+    if data_root is None:
+        return stand_ins(folder), ()
+    category = find_category(data_root, known["category"], known["dataset"])
+    images = category.test or category.train
+    return images[:: max(1, len(images) // 8)][:8], category.train[:64]
+
+# %% ../nbs/20_cli.ipynb #c405bbda
+@app.command()
+def export(
+    run: Annotated[Path, typer.Option(help="The run's folder.")],
+    out: Annotated[Path, typer.Option(help="File to write: .onnx, or .xml (and a .bin beside it) for OpenVINO.")],
+    data_root: Annotated[Path, typer.Option(help="Folder that holds the category's folder or CSV, to check with its images; other images if not given.")] = None,
+    threshold: Annotated[float, typer.Option(help="Lowest score of a defect; the run's threshold if not given.")] = None,
+    int8: Annotated[bool, typer.Option("--int8", help="With .xml: convolutions in 8-bit integers, calibrated with the category's training images.")] = False,
+):
+    "Write a trained detector as one file for the computer on the line, checked against PyTorch."
+    import tempfile
+
+    from twoteacher_rkd.export import export_onnx, export_openvino
+    from twoteacher_rkd.runs import Run
+    from twoteacher_rkd.utils import InputError, choose
+
+    choose(out.suffix, (".onnx", ".xml"), "extension of --out")
+    if int8 and (out.suffix != ".xml" or data_root is None):
+        raise InputError(f"--int8 is for OpenVINO, and is calibrated with training images: end --out {str(out)!r} in .xml, and give --data-root.")
+    one = Run(run)
+    chosen, known = one.threshold if threshold is None else None, one.provenance
+    facts = {"run": one.folder.absolute().name, **{name: known[name] for name in ("commit", "dataset", "category", "fingerprint")},
+             **({"false_alarms": f"{chosen.false_alarms:g}"} if chosen else {})}
+    limit = chosen.value if chosen else threshold
+    with tempfile.TemporaryDirectory() as folder:
+        few, normal = export_images(known, data_root, Path(folder))
+        made = (export_onnx(one.model("cpu"), one.recipe, limit, out, facts, few) if out.suffix == ".onnx" else
+                export_openvino(one.model("cpu"), one.recipe, limit, out, facts, few, normal if int8 else ()))
+    print(f"{made['megabytes']} MB; on {made['images']} images the maps differ from PyTorch's by at most {float(made['map_difference']):.1g} of their range, "
+          f"and {made['verdicts_changed']} verdict(s) do")
+    print(out)
 
 # %% ../nbs/20_cli.ipynb #cell-013
 @app.command()

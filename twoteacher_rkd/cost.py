@@ -6,7 +6,7 @@
 __all__ = ['arithmetic', 'quickest', 'wait', 'roofline', 'plain_maps', 'timed', 'measure_recipe', 'peer_jobs', 'row',
            'recipe_rows', 'bench', 'peak_memory']
 
-# %% ../nbs/12d_cost.ipynb #dab8bd11
+# %% ../nbs/12d_cost.ipynb #17cc1421
 import statistics
 import subprocess
 import sys
@@ -28,7 +28,7 @@ from .recipe import VARIANTS, Recipe
 from .training import train_step
 from .utils import has_bf16, keep_memory, pick_device
 
-# %% ../nbs/12d_cost.ipynb #0cf29a4b
+# %% ../nbs/12d_cost.ipynb #4a9476fb
 def arithmetic(
     recipe: Recipe,
 ) -> dict:  # parameters, trained (both counts), and multiply-adds: image, features and step (of a batch)
@@ -47,7 +47,7 @@ def arithmetic(
     counted["image"] = counter.get_total_flops() // 2
     return {"parameters": sum(p.numel() for p in model.parameters()), "trained": sum(p.numel() for p in model.trainable()), **counted}
 
-# %% ../nbs/12d_cost.ipynb #5cfab920
+# %% ../nbs/12d_cost.ipynb #1e4b755d
 def quickest(
     function,  # without arguments
     device: torch.device,
@@ -62,7 +62,7 @@ def quickest(
         seconds.append(time.perf_counter() - start)
     return min(seconds[1:])
 
-# %% ../nbs/12d_cost.ipynb #6583399e
+# %% ../nbs/12d_cost.ipynb #6f639a9c
 def wait(
     device: torch.device,
 ) -> None:
@@ -70,7 +70,7 @@ def wait(
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 
-# %% ../nbs/12d_cost.ipynb #11b01877
+# %% ../nbs/12d_cost.ipynb #3dc365ea
 def roofline(
     device: torch.device,
     size: int = 4096,  # of the matrices
@@ -81,9 +81,9 @@ def roofline(
         left = right = torch.ones(size, size, dtype=dtype, device=device)
         speeds[precision] = size**3 / quickest(partial(torch.matmul, left, right), device)
     numbers = torch.ones(size * size * 4, device=device)
-    return {**speeds, "copy": 2 * numbers.nbytes / quickest(numbers.clone, device)}
+    return {**speeds, "copy": 2 * numbers.nbytes / quickest(partial(torch.empty_like(numbers).copy_, numbers), device)}
 
-# %% ../nbs/12d_cost.ipynb #aa1901f2
+# %% ../nbs/12d_cost.ipynb #a2157bd0
 @torch.inference_mode()
 def plain_maps(
     model: nn.Module,  # as it was trained
@@ -93,7 +93,7 @@ def plain_maps(
     "Anomaly maps without `for_inference`, in single precision."
     return anomaly_map(*model.eval()(normalize(images)), images.shape[-1], recipe.map_fusion, recipe.sigma)
 
-# %% ../nbs/12d_cost.ipynb #7cf51cb7
+# %% ../nbs/12d_cost.ipynb #fefa6285
 def timed(
     jobs: dict,  # name -> function without arguments
     repeats: int,  # that count; one more goes before them
@@ -111,7 +111,7 @@ def timed(
                 seconds[name].append(time.perf_counter() - start)
     return seconds
 
-# %% ../nbs/12d_cost.ipynb #191d4b80
+# %% ../nbs/12d_cost.ipynb #ae3ce763
 def measure_recipe(
     recipe: Recipe,
     repeats: int,  # of each job
@@ -129,7 +129,7 @@ def measure_recipe(
         "plain image": lambda: plain_maps(model, images[:1], recipe),
     }, repeats, device)
 
-# %% ../nbs/12d_cost.ipynb #0dccb8d1
+# %% ../nbs/12d_cost.ipynb #a2be7f83
 def peer_jobs(
     recipe: Recipe,  # gives backbone, size and batch
     device: torch.device,
@@ -154,7 +154,7 @@ def peer_jobs(
         optimizer.step()
     return {"step": step, "image": torch.inference_mode()(lambda: model.eval()(images[:1]))}
 
-# %% ../nbs/12d_cost.ipynb #6a175f44
+# %% ../nbs/12d_cost.ipynb #0364317d
 def row(
     recipe: Recipe,
     what: str,  # `step`, `image` or `plain image`
@@ -166,7 +166,7 @@ def row(
     return {"variant": recipe.variant, "precision": recipe.precision, "cached": cached, "what": what, "seconds": statistics.median(seconds),
             "low": min(seconds), "high": max(seconds), "repeats": len(seconds), "gmac": macs and round(macs / 1e9, 2)}
 
-# %% ../nbs/12d_cost.ipynb #0e3481c7
+# %% ../nbs/12d_cost.ipynb #f68b8218
 def recipe_rows(
     recipe: Recipe,
     seconds: dict,  # from `measure_recipe`, of all rounds
@@ -178,7 +178,7 @@ def recipe_rows(
             row(recipe, "image", seconds["image"], macs=counted["image"])]
     return rows + ([row(recipe, "plain image", seconds["plain image"], macs=counted["image"])] if recipe.precision == "fp32" else [])
 
-# %% ../nbs/12d_cost.ipynb #3ae024f1
+# %% ../nbs/12d_cost.ipynb #da09cd73
 def bench(
     recipe: Recipe,  # gives sizes, teachers and batch; variant and precision vary
     rounds: int = 3,
@@ -201,15 +201,15 @@ def bench(
     rows = [row for one, known in zip(recipes, seconds, strict=True) for row in recipe_rows(one, known)]
     return rows + [{**row(replace(recipe, precision="fp32"), what, times, False if what == "step" else None), "variant": "anomalib"} for what, times in peers.items()]
 
-# %% ../nbs/12d_cost.ipynb #09386f5f
+# %% ../nbs/12d_cost.ipynb #389831fc
 def peak_memory(
     recipe: Recipe,
     images: int = 8,  # to train on, one epoch
 ) -> float:  # bytes, PyTorch itself included
-    "The highest resident memory of a process that trains on a CPU and keeps its features."
-    program = (f"import resource, torch\nfrom twoteacher_rkd.recipe import Recipe\nfrom twoteacher_rkd.training import fit\nfrom twoteacher_rkd.model import build\n"
+    "The highest resident memory of a process that trains on a CPU and keeps its features (Linux)."
+    program = (f"import torch\nfrom twoteacher_rkd.recipe import Recipe\nfrom twoteacher_rkd.training import fit\nfrom twoteacher_rkd.model import build\n"
                f"recipe = {replace(recipe, weights=('none',) * len(recipe.teachers), epochs=1, period=0, frozen_norms=0.0)!r}\n"
                f"fit(build(recipe), torch.zeros({images}, 3, recipe.image_size, recipe.image_size, dtype=torch.uint8), recipe)\n"
-               "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)")
+               "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])")  # not getrusage, which remembers the process that started this one
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return int(done.stdout) * 1024

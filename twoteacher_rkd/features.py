@@ -6,7 +6,7 @@
 __all__ = ['MEMORY_SHARE', 'DISK_SHARE', 'MOST_BYTES', 'extract', 'cache_folder', 'make_room', 'features_name', 'reserve',
            'shaped', 'find_place', 'FeatureCache']
 
-# %% ../nbs/11a_features.ipynb #62a1a8c0
+# %% ../nbs/11a_features.ipynb #ad4aeaf0
 import hashlib
 import os
 import shutil
@@ -23,7 +23,7 @@ from .images import normalize
 from .recipe import Recipe
 from .utils import free_memory
 
-# %% ../nbs/11a_features.ipynb #3bcda468
+# %% ../nbs/11a_features.ipynb #346008d7
 @torch.no_grad()
 def extract(
     model: nn.Module,  # whose teachers are asked
@@ -34,7 +34,7 @@ def extract(
     with torch.autocast(images.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
         return model.extract_features(normalize(images))
 
-# %% ../nbs/11a_features.ipynb #fd8dd3c8
+# %% ../nbs/11a_features.ipynb #1bc2d7bf
 MEMORY_SHARE = 0.25  # of the free memory, for one training's features
 DISK_SHARE = 0.5  # of the free disk, for the cache folder
 MOST_BYTES = 2**36  # 64 GiB, for the cache folder
@@ -43,7 +43,7 @@ def cache_folder() -> Path:
     "Where files of features are; the environment variable XDG_CACHE_HOME moves it."
     return platformdirs.user_cache_path("twoteacher_rkd") / "features"
 
-# %% ../nbs/11a_features.ipynb #4dd98f4a
+# %% ../nbs/11a_features.ipynb #e259d758
 def make_room(
     folder: Path,  # of files that can all be made again
     needed: int,  # bytes
@@ -58,19 +58,20 @@ def make_room(
         files.pop().unlink(missing_ok=True)
     return used + needed <= allowed
 
-# %% ../nbs/11a_features.ipynb #fe3fd035
+# %% ../nbs/11a_features.ipynb #17145de8
 def features_name(
     model: nn.Module,  # whose teachers are asked
     images: Tensor,  # (N, 3, S, S), bytes
     recipe: Recipe,  # gives the precision
 ) -> str:
     "Sixteen hex digits that name the features of images."
-    total = hashlib.sha256(f"{recipe.precision} {torch.__version__} {torch.get_num_threads()} {tuple(images.shape)}".encode())
+    machine = f"{torch.__version__} {torch.backends.cpu.get_cpu_capability()} {torch.get_num_threads()}"
+    total = hashlib.sha256(f"{recipe.precision} {machine} {tuple(images.shape)}".encode())
     for tensor in (images, *model.teachers.state_dict().values()):
         total.update(tensor.contiguous().cpu().flatten().view(torch.uint8).numpy())
     return total.hexdigest()[:16]
 
-# %% ../nbs/11a_features.ipynb #73000de1
+# %% ../nbs/11a_features.ipynb #3b8c4b69
 def reserve(
     path: Path,  # is created
     size: int,  # bytes
@@ -86,7 +87,7 @@ def reserve(
         return False
     return True
 
-# %% ../nbs/11a_features.ipynb #f7cef2ce
+# %% ../nbs/11a_features.ipynb #27611a57
 def shaped(
     flat: Tensor,  # (bytes,), of all taps one after the other
     taps: list,  # per teacher, three maps (B, C, h, w), for their shapes and types
@@ -96,7 +97,7 @@ def shaped(
     parts = iter(flat.split([tap[0].nbytes * count for maps in taps for tap in maps]))
     return [[next(parts).view(tap.dtype).view(count, *tap.shape[1:]) for tap in maps] for maps in taps]
 
-# %% ../nbs/11a_features.ipynb #222346fd
+# %% ../nbs/11a_features.ipynb #83e432c5
 def find_place(
     cache,  # a `FeatureCache`; learns where its features are kept
     taps: list,  # of some images: per teacher, three maps (B, C, h, w)
@@ -119,7 +120,7 @@ def find_place(
         cache.place = "nowhere"
         tqdm.write(f"note: the features of {count} images take {size / 1e9:.1f} GB, more than there is room for: every step extracts them anew.", file=sys.stderr)
 
-# %% ../nbs/11a_features.ipynb #f5dd5356
+# %% ../nbs/11a_features.ipynb #d12e437e
 class FeatureCache:
     "The taps of the training images, each extracted once where there is room to keep all of them."
     def __init__(self,

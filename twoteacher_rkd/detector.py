@@ -6,7 +6,7 @@
 __all__ = ['Region', 'Prediction', 'find_regions', 'as_picture', 'named_images', 'read_ahead', 'Detector', 'judge_batch',
            'predict_many', 'predict']
 
-# %% ../nbs/15a_detector.ipynb #75a78c00
+# %% ../nbs/15a_detector.ipynb #53df9f50
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
@@ -26,7 +26,7 @@ from .runs import Run
 from .threshold import choose_threshold
 from .utils import InputError, keep_memory
 
-# %% ../nbs/15a_detector.ipynb #e2d47864
+# %% ../nbs/15a_detector.ipynb #0a452a5a
 @dataclass(frozen=True)
 class Region:
     "A part of an image that looks defective."
@@ -34,7 +34,7 @@ class Region:
     area: int  # pixels of the image
     peak: float  # the map's highest value in it
 
-# %% ../nbs/15a_detector.ipynb #0fb4bd52
+# %% ../nbs/15a_detector.ipynb #00e80064
 @dataclass(frozen=True)
 class Prediction:
     "What a detector says of one image."
@@ -57,7 +57,7 @@ class Prediction:
     def __repr__(self):
         return f"Prediction({self.name}, score {self.score:.3f}, {'defective' if self.defective else 'passed'}, {len(self.regions)} regions)"
 
-# %% ../nbs/15a_detector.ipynb #f8616a8c
+# %% ../nbs/15a_detector.ipynb #5c28e1b7
 def find_regions(
     values: np.ndarray,  # (S, S), a map
     threshold: float,
@@ -72,7 +72,7 @@ def find_regions(
         found.append(Region(box, max(1, round(part.num_pixels * right * down)), float(part.intensity_max)))
     return tuple(sorted(found, key=lambda region: -region.peak))
 
-# %% ../nbs/15a_detector.ipynb #41525fdf
+# %% ../nbs/15a_detector.ipynb #2b3c87d7
 def as_picture(
     image,  # a path, a Pillow image, or an array (H, W) or (H, W, 3) of bytes
 ) -> Image.Image:  # 8-bit RGB
@@ -86,7 +86,7 @@ def as_picture(
         raise InputError(f"An array must hold bytes (uint8) and have shape (height, width) or (height, width, 3), not {values.dtype} {values.shape}.")
     return Image.fromarray(values).convert("RGB")
 
-# %% ../nbs/15a_detector.ipynb #22c68217
+# %% ../nbs/15a_detector.ipynb #03801dbc
 def named_images(
     images,  # a folder, or an iterable of images or of pairs of a name and an image
 ):  # yields names and images
@@ -101,7 +101,7 @@ def named_images(
         for number, image in enumerate(images):
             yield image if isinstance(image, tuple) else (str(image) if isinstance(image, str | Path) else f"image {number}", image)
 
-# %% ../nbs/15a_detector.ipynb #567666b2
+# %% ../nbs/15a_detector.ipynb #c581f68c
 def read_ahead(
     function,  # of one item
     items,  # any iterable
@@ -119,7 +119,7 @@ def read_ahead(
             item, future = waiting.popleft()
             yield item, future.result
 
-# %% ../nbs/15a_detector.ipynb #a26d8569
+# %% ../nbs/15a_detector.ipynb #ae6f771c
 class Detector:
     "A trained model with a threshold."
     def __init__(self,
@@ -156,7 +156,7 @@ class Detector:
         resized = picture.resize((side, side), Image.Resampling.BILINEAR)
         return picture.size, torch.from_numpy(np.array(resized)).permute(2, 0, 1)
 
-# %% ../nbs/15a_detector.ipynb #7bff369f
+# %% ../nbs/15a_detector.ipynb #2d12e27b
 def judge_batch(
     detector: Detector,
     names: list,
@@ -168,7 +168,7 @@ def judge_batch(
     return [Prediction(name, size, score, score >= detector.threshold, find_regions(values, detector.threshold, size), values)
             for name, (size, _), score, values in zip(names, prepared, scores, maps, strict=True)]
 
-# %% ../nbs/15a_detector.ipynb #7975ae0c
+# %% ../nbs/15a_detector.ipynb #3bd0105a
 def predict_many(
     detector: Detector,
     images,  # a folder, or an iterable of images
@@ -191,7 +191,7 @@ def predict_many(
     if names:
         yield from judge_batch(detector, names, prepared)
 
-# %% ../nbs/15a_detector.ipynb #3ed28210
+# %% ../nbs/15a_detector.ipynb #63b32d97
 def predict(
     detector: Detector,
     images,  # an image, a path, an array, a folder, or an iterable of them

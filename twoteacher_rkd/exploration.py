@@ -55,7 +55,8 @@ def read_results(
     except Exception as error:  # a broken archive raises nearly anything
         raise InputError(f"{str(path)!r} is damaged or of another layout ({type(error).__name__}): run it again.") from None
     if one.metrics.get("test_images") == 0:
-        raise InputError(f"{str(one.folder)!r} was made without test images, so there is nothing to look at: judge images with rkd predict, or add test images and run it again.")
+        raise InputError(f"{str(one.folder)!r} was made without test images, so there is nothing to look at: "
+                         "judge images with rkd predict, or add test images and run it again.")
     check_results(one.scores, maps, masks)
     return one.scores.assign(kind=one.scores["kind"].astype(str)), maps.astype(np.float32, copy=False), masks
 

@@ -6,7 +6,7 @@
 __all__ = ['COLUMNS', 'WINDOW', 'LEVEL', 'csv_line', 'complete_lines', 'Ledger', 'overlay', 'Drift', 'drift_figure', 'settled',
            'arrivals', 'save_overlay', 'inspect_images', 'Account', 'inspect_run']
 
-# %% ../nbs/15b_inspection.ipynb #5e8ef25a
+# %% ../nbs/15b_inspection.ipynb #033c9177
 import json
 import time
 from dataclasses import dataclass, field
@@ -25,7 +25,7 @@ from .images import read_image
 from .runs import Run
 from .utils import InputError
 
-# %% ../nbs/15b_inspection.ipynb #d0b461b9
+# %% ../nbs/15b_inspection.ipynb #d5201934
 COLUMNS = ("image", "score", "defective", "regions")
 
 def csv_line(
@@ -36,7 +36,7 @@ def csv_line(
     name = '"' + name.replace('"', '""') + '"' if set(name) & set(',"\n\r') else name
     return f"{name},{record['score']:.6f},{int(record['defective'])},{len(record['regions'])}\n"
 
-# %% ../nbs/15b_inspection.ipynb #4084c2d5
+# %% ../nbs/15b_inspection.ipynb #a5f8e262
 def complete_lines(
     path: Path,  # JSON lines; the last may have been cut off
 ) -> list:  # of dictionaries
@@ -47,7 +47,7 @@ def complete_lines(
     except ValueError:
         raise InputError(f"{str(path)!r} is damaged: remove it, or choose another --out.") from None
 
-# %% ../nbs/15b_inspection.ipynb #7632850c
+# %% ../nbs/15b_inspection.ipynb #6276163a
 class Ledger:
     "The written results of an inspection. Raises `InputError` for a folder that holds those of another."
     def __init__(self,
@@ -77,7 +77,7 @@ class Ledger:
                 file.write(line)
         self.names.add(record["image"])
 
-# %% ../nbs/15b_inspection.ipynb #09694d8e
+# %% ../nbs/15b_inspection.ipynb #9768034f
 def overlay(
     picture: Image.Image,  # RGB
     prediction: Prediction,  # of it
@@ -93,7 +93,7 @@ def overlay(
         draw.rectangle((left, top, max(left, right - 1), max(top, bottom - 1)), outline="white", width=width)
     return mixed
 
-# %% ../nbs/15b_inspection.ipynb #300d40e1
+# %% ../nbs/15b_inspection.ipynb #a04e617f
 WINDOW, LEVEL = 50, 0.001  # passed parts that are compared at a time, and the p value below which a note is made
 
 @dataclass
@@ -122,7 +122,7 @@ class Drift:
         return (f"note: the last {WINDOW} passed parts score unlike those that training saw (median {median:.3f} instead of {usual:.3f}, p = {p:.1g}): "
                 "look at light, focus and parts, or train anew.") if p < LEVEL else ""
 
-# %% ../nbs/15b_inspection.ipynb #d7c647b9
+# %% ../nbs/15b_inspection.ipynb #d1fb5b8a
 def drift_figure(
     drift: Drift,
 ):  # a figure
@@ -141,7 +141,7 @@ def drift_figure(
     axis.legend(loc="upper left", bbox_to_anchor=(1.01, 1))
     return figure
 
-# %% ../nbs/15b_inspection.ipynb #2b6c2b78
+# %% ../nbs/15b_inspection.ipynb #7875e725
 def settled(
     folder: Path,
     sizes: dict,  # path -> bytes at the last look; is updated
@@ -158,7 +158,7 @@ def settled(
     sizes.update(now)
     return ready
 
-# %% ../nbs/15b_inspection.ipynb #d7e88605
+# %% ../nbs/15b_inspection.ipynb #61fe5d0f
 def arrivals(
     source: Path,  # an image or a folder
     watch: bool,  # go on when all that is there was given
@@ -177,7 +177,7 @@ def arrivals(
         raise InputError(f"There is no image in {str(source)!r}: give an image, or a folder that holds some.")
     yield [(path.relative_to(source).as_posix() if source.is_dir() else path.name, path) for path in found]
 
-# %% ../nbs/15b_inspection.ipynb #4998c388
+# %% ../nbs/15b_inspection.ipynb #35035622
 def save_overlay(
     folder: Path,
     name: str,  # of the image
@@ -190,7 +190,7 @@ def save_overlay(
     target.parent.mkdir(parents=True, exist_ok=True)
     overlay(read_image(path), prediction, threshold).save(target, compress_level=1)
 
-# %% ../nbs/15b_inspection.ipynb #e380cf68
+# %% ../nbs/15b_inspection.ipynb #3908aeb8
 def inspect_images(
     detector: Detector,
     source: Path,  # an image or a folder
@@ -214,7 +214,7 @@ def inspect_images(
                 bar.update()
     return unreadable
 
-# %% ../nbs/15b_inspection.ipynb #5a5a56ec
+# %% ../nbs/15b_inspection.ipynb #baa3b1ba
 @dataclass(frozen=True)
 class Account:
     "How an inspection went."
@@ -223,7 +223,7 @@ class Account:
     threshold: float
     unreadable: list  # sentences
 
-# %% ../nbs/15b_inspection.ipynb #23ac7b79
+# %% ../nbs/15b_inspection.ipynb #97adae23
 def inspect_run(
     folder: Path,  # of a finished run
     images: Path,  # an image or a folder

@@ -6,7 +6,7 @@
 __all__ = ['BAND', 'LEAST_IMAGES', 'Threshold', 'by_order', 'tail_factor', 'by_tail', 'choose_threshold', 'run_threshold',
            'save_threshold', 'load_threshold']
 
-# %% ../nbs/12c_threshold.ipynb #901a2058
+# %% ../nbs/12c_threshold.ipynb #56588be7
 import json
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -18,7 +18,7 @@ from scipy import stats
 
 from .utils import InputError
 
-# %% ../nbs/12c_threshold.ipynb #5963490a
+# %% ../nbs/12c_threshold.ipynb #d8fa74a0
 @dataclass(frozen=True)
 class Threshold:
     "A score from which on an image is called defective, and what is known of it."
@@ -33,7 +33,7 @@ class Threshold:
         return (f"threshold {self.value:.4f}, for {self.false_alarms:.2%} false alarms ({self.method} of {self.images} normal images; "
                 f"the rate lies between {self.low:.2%} and {self.high:.2%}, with 90 % confidence)")
 
-# %% ../nbs/12c_threshold.ipynb #e5cd13ad
+# %% ../nbs/12c_threshold.ipynb #6bb1dbbf
 BAND = (0.05, 0.95)  # quantiles between which the false-alarm rate is said to lie
 
 def by_order(
@@ -46,7 +46,7 @@ def by_order(
     low, high = stats.beta.ppf(BAND, n + 1 - k, k)
     return Threshold(float(np.nextafter(scores[k - 1], np.inf)), wanted, float(low), float(high), n, "order statistics")
 
-# %% ../nbs/12c_threshold.ipynb #e34d85a2
+# %% ../nbs/12c_threshold.ipynb #fa5bd83d
 @cache
 def tail_factor(
     n: int,  # normal images
@@ -65,7 +65,7 @@ def tail_factor(
         low, high = (middle, high) if rates(middle).mean() > wanted else (low, middle)
     return high, *(float(rate) for rate in np.quantile(rates(high), BAND))
 
-# %% ../nbs/12c_threshold.ipynb #1e3938a0
+# %% ../nbs/12c_threshold.ipynb #389d4949
 def by_tail(
     scores: np.ndarray,  # (n,) of normal images
     wanted: float,  # rate of false alarms
@@ -74,7 +74,7 @@ def by_tail(
     factor, low, high = tail_factor(len(scores), wanted)
     return Threshold(float(scores.mean() + factor * scores.std(ddof=1)), wanted, low, high, len(scores), "fitted tail")
 
-# %% ../nbs/12c_threshold.ipynb #d98470c4
+# %% ../nbs/12c_threshold.ipynb #f08bde69
 LEAST_IMAGES = 8  # fewer cannot tell a mean and a deviation
 
 def choose_threshold(
@@ -90,7 +90,7 @@ def choose_threshold(
                          "add normal images, or keep more of them out (--set held_out=0.2; it needs 32).")
     return by_order(scores, wanted) if wanted * (len(scores) + 1) >= 1 else by_tail(scores, wanted)
 
-# %% ../nbs/12c_threshold.ipynb #60b063b6
+# %% ../nbs/12c_threshold.ipynb #1036d33f
 def run_threshold(
     normals: pd.DataFrame,  # of a run: image, part (`trained` or `kept out`), score
     wanted: float = 0.01,  # rate of false alarms
@@ -98,7 +98,7 @@ def run_threshold(
     "The threshold from the images that a run kept out of training. Raises `InputError` as `choose_threshold` does."
     return choose_threshold(normals.score[normals.part == "kept out"], wanted)
 
-# %% ../nbs/12c_threshold.ipynb #71dbddb1
+# %% ../nbs/12c_threshold.ipynb #57ea6ec4
 def save_threshold(
     threshold: Threshold,
     folder: Path,  # of a run
@@ -106,7 +106,7 @@ def save_threshold(
     "Write `threshold.json`."
     (folder / "threshold.json").write_text(json.dumps(asdict(threshold), indent=1) + "\n")
 
-# %% ../nbs/12c_threshold.ipynb #55c2ed4d
+# %% ../nbs/12c_threshold.ipynb #6fa8cb32
 def load_threshold(
     folder: Path,  # of a run
 ) -> Threshold:

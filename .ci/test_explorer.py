@@ -232,11 +232,52 @@ def check_reading(user):
     first = user.page.locator(".rkd-reading").inner_text()
     user.page.mouse.click(box["x"] + 5, box["y"] + 5)
     user.until(lambda: user.page.locator(".rkd-reading").inner_text() != first, "A click elsewhere read no other value.")
+    user.page.keyboard.press("Escape")
     for css in ("threshold", "position", "opacity"):
         label = user.page.locator(f".rkd-{css} [role=slider]").get_attribute("aria-label")
         expect(label, f"The slider {css} has no label for screen readers.")
     silent = user.page.evaluate("[...document.querySelectorAll('.rkd-row img')].filter(e => !e.hasAttribute('alt')).length")
     expect(silent == 0, f"{silent} images have no alternative text.")
+
+
+def check_view(user):
+    "A click makes a panel wide, the wheel zooms around the pointer, dragging moves, all panels share it, and Escape ends it."
+    def seen():
+        return user.page.evaluate("['--x', '--y', '--z'].map(name => Number(document.querySelector('.rkd-stack').style.getPropertyValue(name)) || 0)")
+
+    def panels():
+        return user.page.evaluate("[...document.querySelectorAll('.rkd-stack .rkd-row')].map(row => [...row.children].filter(e => e.offsetParent).length)")
+    small = user.page.locator(".rkd-map").first.bounding_box()
+    expect(panels() == [4, 4], f"There should be four panels in two layers, not {panels()}.")
+    user.page.mouse.click(small["x"] + 9, small["y"] + 9)
+    user.until(lambda: panels() == [1, 1], "A click did not make a panel large.")
+    large = user.page.locator(".rkd-map").first.bounding_box()
+    expect(large["width"] > 1.8 * small["width"], f"The large panel is {large['width']:.0f} pixels wide, the small one {small['width']:.0f}.")
+    if PICTURES:
+        user.page.screenshot(path=PICTURES / "explorer-large.png")
+    x, y = large["x"] + large["width"] * 0.75, large["y"] + large["height"] * 0.25
+    user.page.mouse.move(x, y)
+    value = user.until(lambda: user.page.locator("[data-reading=value]").inner_text(), "No value was read.")
+    user.page.wait_for_timeout(300)
+    value = user.page.locator("[data-reading=value]").inner_text()
+    user.page.mouse.wheel(0, -400)
+    zoomed = user.until(lambda: seen()[2] > 2 and seen(), f"The wheel did not zoom: {seen()}.")
+    expect(abs(zoomed[0] + 0.75 * (zoomed[2] - 1)) < 0.02, f"The wheel did not zoom around the pointer: {zoomed}.")
+    user.page.mouse.move(x + 1, y)
+    user.page.wait_for_timeout(300)
+    again = user.page.locator("[data-reading=value]").inner_text()
+    expect(abs(float(again) - float(value)) < 0.05 * abs(float(value)) + 1e-3, f"The same place read {value} before and {again} after zooming.")
+    user.page.mouse.down()
+    user.page.mouse.move(x + 60, y + 30, steps=4)
+    user.page.mouse.up()
+    user.until(lambda: seen()[0] > zoomed[0] + 0.02, f"Dragging did not move the view: {zoomed}, then {seen()}.")
+    expect(panels() == [1, 1], "Dragging made the panel small.")
+    user.page.mouse.click(x, y)
+    user.until(lambda: panels() == [4, 4], "A second click did not make the panel small.")
+    moved = user.page.evaluate("new Set([...document.querySelectorAll('.rkd-stack .rkd-box > img')].map(e => getComputedStyle(e).transform.split(',')[0])).size")
+    expect(moved == 1 and seen()[2] > 2, "The panels do not share one view.")
+    user.page.keyboard.press("Escape")
+    user.until(lambda: seen() == [0, 0, 1], "Escape did not show everything again.")
 
 
 def check_own_image(user, folder, scores):
@@ -297,6 +338,7 @@ def main():
             check_steps(user, scores)
             check_threshold(user, scores)
             check_reading(user)
+            check_view(user)
             user.photograph("curves")
             check_inside(user, rd4ad)
             check_own_image(user, folder, scores)

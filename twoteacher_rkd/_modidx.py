@@ -215,6 +215,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                                                                     'twoteacher_rkd/exploration.py'),
                                             'twoteacher_rkd.exploration.Results.__init__': ( 'exploration.html#results.__init__',
                                                                                              'twoteacher_rkd/exploration.py'),
+                                            'twoteacher_rkd.exploration.Results.detector': ( 'exploration.html#results.detector',
+                                                                                             'twoteacher_rkd/exploration.py'),
                                             'twoteacher_rkd.exploration.Results.model': ( 'exploration.html#results.model',
                                                                                           'twoteacher_rkd/exploration.py'),
                                             'twoteacher_rkd.exploration.Results.pro': ( 'exploration.html#results.pro',

@@ -18,6 +18,7 @@ import torch
 from PIL import Image, UnidentifiedImageError
 
 from .heatmaps import map_limits
+from .detector import Detector
 from .images import FORMATS, decode_image, normalize, read_image, to_rgb
 from .losses import anomaly_map, scale_maps
 from .metrics import pixel_histograms, roc_curve
@@ -165,6 +166,11 @@ class Results:
     def model(self):
         "The trained model."
         return self.run.model()
+
+    @cached_property
+    def detector(self):
+        "What judges other images."
+        return Detector(self.model, self.run.recipe, own_threshold(self.run, self.scores))
 
 # %% ../nbs/16a_exploration.ipynb #44f6cfc9
 def operating_points(
@@ -385,5 +391,4 @@ class Session:
         "Judge an upload by the open run's model; a bad file raises `InputError` and changes nothing."
         image, results = read_upload(name, content), self.one.results
         resized = np.asarray(image.resize((results.size, results.size), Image.Resampling.BILINEAR))
-        values = intermediate_maps(results.model, results.run.recipe, resized)["map"]
-        self.upload = {"name": name, "size": image.size, "image": resized, "values": values}
+        self.upload = {"name": name, "size": image.size, "image": resized, "values": results.detector.predict(image).values}

@@ -36,7 +36,7 @@ def make_controls() -> dict:  # name -> widget
         "position": widgets.IntSlider(description="image", min=1, max=1),
         "threshold": widgets.FloatSlider(description="threshold", readout_format=".4g"),
         "own": button("of the run", "The threshold that was chosen from normal images; without one, that of no false alarm"),
-        "no-alarm": button("no false alarm", "The lowest threshold that rejects no normal test image"),
+        "no-alarm": button("no alarm", "The lowest threshold that rejects no normal test image"),
         "no-miss": button("no miss", "The highest threshold that misses no defective test image"),
         "opacity": widgets.FloatSlider(description="opacity", max=1, step=0.05, value=0.55, readout_format=".2f"),
         "cmap": widgets.Dropdown(description="colours", options=CMAPS),
@@ -164,7 +164,7 @@ function pointer(root, tell) {
 
 # %% ../nbs/16c_explorer.ipynb #b2557e8a
 VIEW = """
-function view(root) {
+function view(root, lab) {
   const stack = root.querySelector('.rkd-stack'), seen = {x: 0, y: 0, z: 1};
   let held = null, dragged = false;
   const show = (x, y, z) => {
@@ -202,7 +202,7 @@ function view(root) {
     if (!figure || dragged) return;
     enlarge(stack.classList.contains('rkd-large') ? -1 : [...figure.parentNode.children].indexOf(figure));
   });
-  root.addEventListener('keydown', event => { if (event.key === 'Escape') { enlarge(-1); show(0, 0, 1); } });
+  (lab ? root : document).addEventListener('keydown', event => { if (event.key === 'Escape') { enlarge(-1); show(0, 0, 1); } });
 }
 """
 
@@ -245,7 +245,7 @@ function start(probe, tries) {
     field.value = JSON.stringify({...what, at: Date.now()});
     field.dispatchEvent(new Event('input', {bubbles: true}));
   };
-  keys(root, lab); pointer(root, tell); view(root); uploads(root, tell, lab ? 9 * 2 ** 20 : MAX_UPLOAD); labels(root, 100);
+  keys(root, lab); pointer(root, tell); view(root, lab); uploads(root, tell, lab ? 9 * 2 ** 20 : MAX_UPLOAD); labels(root, 100);
 }
 """
 

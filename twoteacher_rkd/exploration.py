@@ -19,7 +19,8 @@ from PIL import Image, UnidentifiedImageError
 
 from .heatmaps import map_limits
 from .detector import Detector
-from .images import FORMATS, decode_image, normalize, read_image, to_rgb
+from .images import FORMATS, decode_image, read_image, to_rgb
+from .inference import as_inputs
 from .losses import anomaly_map, scale_maps
 from .metrics import pixel_histograms, roc_curve
 from .plots import check_columns
@@ -163,14 +164,9 @@ class Results:
         return None if self.masks is None or not self.masks.any() or self.masks.all() else coarse_pro_curve(self.masks, self.maps)
 
     @cached_property
-    def model(self):
-        "The trained model."
-        return self.run.model()
-
-    @cached_property
     def detector(self):
-        "What judges other images."
-        return Detector(self.model, self.run.recipe, own_threshold(self.run, self.scores))
+        "The trained model, as it judges images."
+        return Detector(self.run.model(), self.run.recipe, own_threshold(self.run, self.scores))
 
 # %% ../nbs/16a_exploration.ipynb #44f6cfc9
 def operating_points(
@@ -206,17 +202,14 @@ def resized_image(
 # %% ../nbs/16a_exploration.ipynb #aa2da0af
 @torch.inference_mode()
 def intermediate_maps(
-    model,  # trained, in evaluation mode
+    model,  # trained, from `for_inference`
     recipe,  # its recipe
     image: np.ndarray,  # (S, S, 3) uint8
 ) -> dict:  # `scales` (3, S, S), `map` (S, S), `share` (h, w) of the first teacher, or None without iAFF
     "The scales' maps before fusion and smoothing, the anomaly map, and the first teacher's share of the iAFF weight, mean over channels."
-    x = torch.from_numpy(image.copy()).permute(2, 0, 1)[None].to(next(model.parameters()).device)
-    x, size = normalize(x), len(image)
-    with torch.autocast(x.device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        teacher, student = model(x)
-        fusion = model.bottleneck.fusion
-        share = fusion.fusion_weights(*model.bottleneck.multi_scale_features(model.extract_features(x)))[0].mean(0) if fusion else None
+    x, size, fusion = as_inputs(model, torch.from_numpy(image.copy()).permute(2, 0, 1)[None]), len(image), model.bottleneck.fusion
+    teacher, student = model(x)
+    share = fusion.fusion_weights(*model.bottleneck.multi_scale_features(model.extract_features(x)))[0].mean(0) if fusion else None
     return {"scales": scale_maps(teacher, student, size)[:, 0].cpu().numpy(),
             "map": anomaly_map(teacher, student, size, recipe.map_fusion, recipe.sigma)[0].cpu().numpy(),
             "share": None if share is None else share.float().cpu().numpy()}
@@ -291,7 +284,7 @@ def compute_inside(
 ) -> None:
     "Compute the current image's `intermediate_maps` into `one.inside`. Raises `InputError` where image or model cannot be had."
     if one.index not in one.inside:
-        one.inside[one.index] = intermediate_maps(one.results.model, one.results.run.recipe, one.image())
+        one.inside[one.index] = intermediate_maps(one.results.detector.model, one.results.run.recipe, one.image())
 
 # %% ../nbs/16a_exploration.ipynb #ce2d2e8f
 def matching_threshold(

@@ -321,17 +321,18 @@ def explore(
     static: Annotated[Path, typer.Option(help="Write a self-contained HTML contact sheet instead.")] = None,
 ):
     "Look at a run in a browser: heatmaps, threshold, errors."
-    from twoteacher_rkd.exploration import Results, first_run
+    from twoteacher_rkd.exploration import Results, find_image, first_run
     from twoteacher_rkd.serving import contact_sheet, serve
     from twoteacher_rkd.utils import InputError
 
     if len(run) > 2 or (static and len(run) > 1):
         raise InputError(f"{len(run)} runs were given: --run takes one, or two to compare in a browser.")
     folders = [path.absolute() for path in run or [first_run(runs or Path("runs"))]]
-    for folder in folders:
-        Results(folder)
     if data_root and not data_root.is_dir():
         raise InputError(f"--data-root {str(data_root)!r} is no folder: give the one that holds the category's folder.")
+    for one in map(Results, folders):
+        if data_root and find_image(one.scores.image.iloc[0], one.category, data_root) is None:
+            raise InputError(f"--data-root {str(data_root)!r} does not hold {one.scores.image.iloc[0]} of {one.category!r}: give the folder that holds the category's.")
     if static:
         write_text(static, contact_sheet(folders[0], data_root))
         print(static)

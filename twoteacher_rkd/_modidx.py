@@ -110,7 +110,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                      'twoteacher_rkd.cost.peak_memory': ('cost.html#peak_memory', 'twoteacher_rkd/cost.py'),
                                      'twoteacher_rkd.cost.peer_jobs': ('cost.html#peer_jobs', 'twoteacher_rkd/cost.py'),
                                      'twoteacher_rkd.cost.plain_maps': ('cost.html#plain_maps', 'twoteacher_rkd/cost.py'),
-                                     'twoteacher_rkd.cost.quickest': ('cost.html#quickest', 'twoteacher_rkd/cost.py'),
                                      'twoteacher_rkd.cost.recipe_rows': ('cost.html#recipe_rows', 'twoteacher_rkd/cost.py'),
                                      'twoteacher_rkd.cost.roofline': ('cost.html#roofline', 'twoteacher_rkd/cost.py'),
                                      'twoteacher_rkd.cost.row': ('cost.html#row', 'twoteacher_rkd/cost.py'),

@@ -23,7 +23,7 @@ from .images import read_image, to_rgb
 from .inference import compute_maps, for_inference
 from .recipe import Recipe
 from .runs import Run
-from .threshold import choose_threshold
+from .threshold import run_threshold
 from .utils import InputError, keep_memory
 
 # %% ../nbs/15a_detector.ipynb #0a452a5a
@@ -143,7 +143,7 @@ class Detector:
         "The detector of a run. Raises `InputError` where the run is damaged, or has too few normal images for a threshold."
         one = Run(folder)
         if threshold is None and false_alarms is not None:
-            threshold = choose_threshold(one.normals.score[one.normals.part == "kept out"], false_alarms).value
+            threshold = run_threshold(one.normals, false_alarms).value
         elif threshold is None:
             threshold = one.threshold.value
         return cls(one.model(device), one.recipe, threshold)

@@ -12,6 +12,7 @@ import os
 import shutil
 import sys
 import weakref
+from contextlib import suppress
 from pathlib import Path
 
 import platformdirs
@@ -50,11 +51,15 @@ def make_room(
 ) -> bool:  # whether there is room now
     "Remove the files of a folder that were used longest ago, until another one fits."
     folder.mkdir(parents=True, exist_ok=True)
-    files = sorted(folder.iterdir(), key=lambda path: path.stat().st_mtime, reverse=True)
-    used = sum(path.stat().st_size for path in files)
+    known = {}
+    for path in folder.iterdir():
+        with suppress(FileNotFoundError):  # another process may remove or rename it meanwhile
+            known[path] = path.stat()
+    files = sorted(known, key=lambda path: known[path].st_mtime, reverse=True)
+    used = sum(stat.st_size for stat in known.values())
     allowed = min(MOST_BYTES, used + DISK_SHARE * shutil.disk_usage(folder).free)
     while files and used + needed > allowed >= needed:
-        used -= files[-1].stat().st_size
+        used -= known[files[-1]].st_size
         files.pop().unlink(missing_ok=True)
     return used + needed <= allowed
 
@@ -108,16 +113,17 @@ def find_place(
     if size <= MEMORY_SHARE * free_memory(device):
         cache.place, cache.kept = "memory", shaped(torch.empty(size, dtype=torch.uint8, device=device), taps, count)
         return
-    file = cache_folder() / features_name(cache.model, cache.images, cache.recipe)
-    draft = file.with_name(f"{file.name}.{os.getpid()}.draft")
-    if file.exists() and file.stat().st_size == size:
-        os.utime(file)
-        cache.place, cache.kept, cache.missing = "file", shaped(torch.from_file(str(file), False, size, dtype=torch.uint8), taps, count), set()
-    elif device.type == "cpu" and reserve(draft, size):
-        cache.place, cache.kept, cache.files = "file", shaped(torch.from_file(str(draft), True, size, dtype=torch.uint8), taps, count), (draft, file)
-        weakref.finalize(cache, draft.unlink, missing_ok=True)
-    else:
-        cache.place = "nowhere"
+    if device.type == "cpu":
+        file = cache_folder() / features_name(cache.model, cache.images, cache.recipe)
+        draft = file.with_name(f"{file.name}.{os.getpid()}.draft")
+        with suppress(FileNotFoundError, RuntimeError):  # no such file, or one that is too short
+            os.utime(file)  # used just now
+            cache.kept, cache.missing = shaped(torch.from_file(str(file), False, size, dtype=torch.uint8), taps, count), set()
+        if not cache.kept and reserve(draft, size):
+            cache.kept, cache.files = shaped(torch.from_file(str(draft), True, size, dtype=torch.uint8), taps, count), (draft, file)
+            weakref.finalize(cache, draft.unlink, missing_ok=True)
+    cache.place = "file" if cache.kept else "nowhere"
+    if not cache.kept:
         tqdm.write(f"note: the features of {count} images take {size / 1e9:.1f} GB, more than there is room for: every step extracts them anew.", file=sys.stderr)
 
 # %% ../nbs/11a_features.ipynb #d12e437e
@@ -158,5 +164,6 @@ class FeatureCache:
             for kept, tap in zip(sum(self.kept, []), sum(taps, []), strict=True):
                 kept[index] = tap
             self.missing -= set(batch)
-        if self.files and not self.missing and self.files[0].exists():
-            self.files[0].replace(self.files[1])
+        if self.files and not self.missing:
+            with suppress(FileNotFoundError):  # it has its name already, or another process needed the room
+                self.files[0].replace(self.files[1])

@@ -7,6 +7,8 @@ __all__ = ['COLUMNS', 'WINDOW', 'LEVEL', 'csv_line', 'complete_lines', 'Ledger',
            'arrivals', 'save_overlay', 'inspect_images', 'Account', 'inspect_run']
 
 # %% ../nbs/15b_inspection.ipynb #033c9177
+import csv
+import io
 import json
 import time
 from dataclasses import dataclass, field
@@ -23,6 +25,7 @@ from .detector import Detector, Prediction, predict_many
 from .drawing import DEFECTIVE, INK, NotebookFigure
 from .images import read_image
 from .runs import Run
+from .threshold import LEAST_IMAGES
 from .utils import InputError
 
 # %% ../nbs/15b_inspection.ipynb #d5201934
@@ -32,9 +35,9 @@ def csv_line(
     record: dict,  # from `Prediction.record`
 ) -> str:
     "One line of `scores.csv`."
-    name = record["image"]
-    name = '"' + name.replace('"', '""') + '"' if set(name) & set(',"\n\r') else name
-    return f"{name},{record['score']:.6f},{int(record['defective'])},{len(record['regions'])}\n"
+    line = io.StringIO()
+    csv.writer(line, lineterminator="\n").writerow([record["image"], f"{record['score']:.6f}", int(record["defective"]), len(record["regions"])])
+    return line.getvalue()
 
 # %% ../nbs/15b_inspection.ipynb #a5f8e262
 def complete_lines(
@@ -99,7 +102,7 @@ WINDOW, LEVEL = 50, 0.001  # passed parts that are compared at a time, and the p
 @dataclass
 class Drift:
     "A running account of the scores of passed parts."
-    reference: np.ndarray  # scores of normal images that training has not seen; fewer than 8 are no reference
+    reference: np.ndarray  # scores of normal images that training has not seen; fewer than `LEAST_IMAGES` are no reference
     threshold: float
     scores: list = field(default_factory=list)  # of the present window
     windows: list = field(default_factory=list)  # of the finished ones: (number of parts so far, median, p)
@@ -109,7 +112,7 @@ class Drift:
         score: float,
     ) -> str:  # a note, or nothing
         "Take note of a score; where it fills a window, compare."
-        if score >= self.threshold or len(self.reference) < 8:
+        if score >= self.threshold or len(self.reference) < LEAST_IMAGES:
             return ""
         self.passed += 1
         self.scores.append(score)

@@ -210,8 +210,8 @@ def intermediate_maps(
     x, size, fusion = as_inputs(model, torch.from_numpy(image.copy()).permute(2, 0, 1)[None]), len(image), model.bottleneck.fusion
     teacher, student = model(x)
     share = fusion.fusion_weights(*model.bottleneck.multi_scale_features(model.extract_features(x)))[0].mean(0) if fusion else None
-    return {"scales": scale_maps(teacher, student, size)[:, 0].cpu().numpy(),
-            "map": anomaly_map(teacher, student, size, recipe.map_fusion, recipe.sigma)[0].cpu().numpy(),
+    return {"scales": scale_maps(teacher, student, size, model.distances)[:, 0].cpu().numpy(),
+            "map": anomaly_map(teacher, student, size, recipe.map_fusion, recipe.sigma, model.distances)[0].cpu().numpy(),
             "share": None if share is None else share.float().cpu().numpy()}
 
 # %% ../nbs/16a_exploration.ipynb #893d97ad

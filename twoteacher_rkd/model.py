@@ -12,7 +12,9 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
+from .calibration import Calibration
 from .iaff import IAFF
+from .losses import distance_maps
 from .mscam import MSCAM
 from .oce import MFF, OCE
 from .recipe import ONE_TEACHER, VARIANTS, Recipe
@@ -59,6 +61,7 @@ class TwoTeacherRKD(nn.Module):
         variant: str = "full",  # one of `VARIANTS`
         r: int = 8,  # channel reduction, Table 6
         deconv_norm: bool = True,  # D8
+        calibrated: int = 0,  # pixels a side of the images that maps are calibrated for, D30; 0: they are not
     ):
         super().__init__()
         self.variant = choose(variant, VARIANTS, "variant")
@@ -71,6 +74,7 @@ class TwoTeacherRKD(nn.Module):
         targets = tuple(sum(widths) for widths in zip(*channels, strict=True))
         self.student = (MirroredStudent(self.bottleneck.embedding_channels, self.teachers[0]) if variant == "rd4ad"
                         else Student(self.bottleneck.embedding_channels, targets, deconv_norm))
+        self.calibration = Calibration(targets, calibrated) if calibrated else None
 
     def extract_features(self,
         x: Tensor,  # (B, 3, H, W), normalised; H and W multiples of 32
@@ -92,6 +96,11 @@ class TwoTeacherRKD(nn.Module):
         target = [torch.cat(maps, 1) for maps in zip(*taps, strict=True)]
         return target, self.student(self.bottleneck(taps))
 
+    @property
+    def distances(self):
+        "How teachers and student are compared in use: by Equation 1, or calibrated (D30)."
+        return self.calibration or distance_maps
+
     def trainable(self) -> list:
         "The parameters that training changes: bottleneck and student."
         return [p for p in self.parameters() if p.requires_grad]
@@ -102,7 +111,8 @@ def build(
     teachers: bool = True,  # False leaves the teachers' weights out, for a model that is loaded next
 ) -> TwoTeacherRKD:
     "The model of a recipe. Raises `InputError` where its weights cannot be had."
-    return TwoTeacherRKD(recipe.teachers, recipe.weights if teachers else None, recipe.variant, recipe.r, recipe.deconv_norm)
+    return TwoTeacherRKD(recipe.teachers, recipe.weights if teachers else None, recipe.variant, recipe.r, recipe.deconv_norm,
+                         recipe.image_size * recipe.calibrated)
 
 # %% ../nbs/09_model.ipynb #cell-012
 PARTS = r"teachers\.\d|bottleneck\.(attention\.\d\.\d|mff\.\d|fusion|oce)|student\.d\d"  # of the model, by their names

@@ -33,6 +33,7 @@ from .data import BTAD_CATEGORIES, MVTEC_COUNTS, Category, fingerprint, has_mask
 from .evaluation import measure, predict_maps, score_table
 from .health import hold_out, judge, normal_scores
 from .images import load_images, load_masks
+from .inference import calibrate_model
 from .recipe import Recipe, recipe_from_json, recipe_to_json, weights_id
 from .threshold import load_threshold, run_threshold, save_threshold
 from .training import fit
@@ -277,7 +278,10 @@ def train(
 ) -> None:
     "Train, and write what training made: history, model, threshold, and last `normals.csv`, in place of the checkpoint."
     images = load_images(category.train, recipe.image_size)
-    history = fit(model, images[hold_out(len(images), recipe)[0]], recipe, work / "checkpoint.pt", mark)
+    trained = images[hold_out(len(images), recipe)[0]]
+    history = fit(model, trained, recipe, work / "checkpoint.pt", mark)
+    if recipe.calibrated:
+        calibrate_model(model, trained, recipe)
     normals = normal_scores(model, category, images, recipe)
     (work / "recipe.json").write_text(recipe_to_json(recipe))
     history.to_csv(work / "history.csv", index=False)

@@ -219,7 +219,7 @@ def step(
     if pairs.empty:
         return {"value": np.nan, "low": np.nan, "high": np.nan}
     value = float((pairs.mean() * pd.Series(row.weights).astype(float)).sum())
-    if min(map(len, parts)) < 3:
+    if min(map(len, parts)) < 3 and not (len(row.weights) == 1 and len(pairs) >= 5):
         return {"value": value, "low": np.nan, "high": np.nan}
     total = np.zeros(draws)
     for part in parts:

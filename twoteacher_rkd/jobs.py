@@ -77,9 +77,10 @@ def make_plan(
     from twoteacher_rkd.paper import Plan
     from twoteacher_rkd.recipe import WEIGHTS, read_recipe, weights_id
 
-    weights = read_recipe(batch.preset, settings=batch.settings).weights
-    known = "" if set(weights) <= set(WEIGHTS) else ";weights=" + ",".join(map(weights_id, weights))
-    return Plan(batch.runs, data, batch.preset, (batch.settings + known).strip("; "), batch.seeds)
+    weights, words = read_recipe(batch.preset, settings=batch.settings).weights, [word.strip() for word in batch.settings.split(";") if word.strip()]
+    if not set(weights) <= set(WEIGHTS):
+        words = [*(word for word in words if word.split("=")[0].strip() != "weights"), f"weights={','.join(map(weights_id, weights))}"]
+    return Plan(batch.runs, data, batch.preset, ";".join(words), batch.seeds)
 
 # %% ../nbs/19b_jobs.ipynb #2c237412
 def find_collection(

@@ -1,8 +1,9 @@
-"""`rkd paper` when things go wrong: killed three times, started twice at once, given a damaged image, robbed of a run.
+"""`rkd paper` when things go wrong: killed three times, started twice at once, given a damaged image, robbed of a run, left with numbers alone.
 
 usage: python .ci/test_batch.py        (minutes; small images, untrained teachers, in a temporary folder)
 Its exit status is 0, or 1 after a sentence.
 """
+import csv
 import hashlib
 import json
 import os
@@ -23,6 +24,7 @@ SMALL = ["--weights", "none", "--epochs", "10", "--set", "period=10", "--set", "
 ITEMS = ["--only", "table1,figure5", "--seeds", "88,1"]
 PATIENCE = 900  # seconds; a busy machine may take long
 MARK = "RKD_TEST_BATCH"
+NUMBERS = ("metrics.json", "recipe.json", "provenance.json", "history.csv", "scores.csv")
 
 
 class Failed(Exception):
@@ -169,16 +171,42 @@ def test_removed(place):
     expect("0 to do." in said and "0 to draw." in said and "index.html, as it should be." in said, f"Something is left to do:\n{said}")
 
 
+def rows(place):
+    "Table 1 as its CSV file has it."
+    with (place / "reports/t/tables/table1.csv").open(newline="") as file:
+        return {row["row"]: row for row in csv.DictReader(file)}
+
+
+def test_drawn(whole, place):
+    "Runs that keep their numbers alone are drawn without images; nothing is made beside them."
+    for path in results(whole):
+        folder = place / path.parent.relative_to(whole)
+        folder.mkdir(parents=True)
+        for name in NUMBERS:
+            shutil.copy(path.with_name(name), folder)
+    before = sorted((place / "runs").rglob("*"))
+    finish(place, "--draw-only", "--data-root", "", "--only", "summary,table1,table7,figure3,figure4,figure5", "--seeds", "88,1")
+    expect(sorted((place / "runs").rglob("*")) == before, "To draw only changed the folder of runs.")
+    ours, other = rows(place), rows(whole)
+    expect(list(ours) == ["bottle", "cable", "mean of the 2 categories"], f"The table is not about the categories that were run: {list(ours)}.")
+    same = all(ours[name][key] == other[name][key] for name in ("bottle", "cable") for key in ("ours_image_auroc", "low_image_auroc", "runs"))
+    expect(same, "The same runs give another table.")
+    page = (place / "reports/t/index.html").read_text()
+    expect("has no maps.npz, so no map can be shown" in page and "not run" in page, "The page does not say what is missing.")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         for line, name in zip(make_lines(place / "lines", ["brick", "washer"], size=64, train=8, good=4, each=2), ("bottle", "cable"), strict=True):
             shutil.copytree(line, place / "data/mvtec" / name)
-        test_twice(test_killed(place))
+        whole = test_killed(place)
+        test_drawn(whole, place / "drawn")
+        test_twice(whole)
         (place / "damaged").mkdir()
         test_damaged(place / "damaged")
         test_removed(place / "damaged")
-    print("A batch survives being killed, is alone on its runs, goes on past a damaged image, and makes a missing run again.")
+    print("A batch survives being killed, is alone on its runs, goes on past a damaged image, makes a missing run again, and draws what is left of one.")
 
 
 if __name__ == "__main__":

@@ -44,7 +44,8 @@ def rows_of(
         if len(groups) > 1:
             listed.append(Row(f"{group} average", "group", dict.fromkeys(members, Fraction(1, len(members)))))
     every = list(itertools.chain(*groups.values()))
-    listed.append(Row(f"mean of the {len(every)} categories", "all", dict.fromkeys(every, Fraction(1, len(every)))))
+    if len(every) > 1:
+        listed.append(Row(f"mean of the {len(every)} categories", "all", dict.fromkeys(every, Fraction(1, len(every)))))
     if len(groups) > 1:
         parts = {category: Fraction(1, len(groups) * len(members)) for members in groups.values() for category in members}
         listed.append(Row("mean of the two groups", "groups", parts))
@@ -218,7 +219,7 @@ def step(
     if pairs.empty:
         return {"value": np.nan, "low": np.nan, "high": np.nan}
     value = float((pairs.mean() * pd.Series(row.weights).astype(float)).sum())
-    if min(map(len, parts)) < 3:
+    if min(map(len, parts)) < 3 and not (len(row.weights) == 1 and len(pairs) >= 5):
         return {"value": value, "low": np.nan, "high": np.nan}
     total = np.zeros(draws)
     for part in parts:
@@ -288,7 +289,8 @@ def step_frame(
     "The numbers of a table by recipes, in percent, and the runs behind them."
     known, of = printed_steps(item) if has_paper(item, plan) else {}, {name: runs[runs.recipe == name] for name in names}
     finished, listed = runs[runs.folder.notna()], []
-    single = set(zip(finished.category, finished.recipe, strict=True)) if len(finished) < len(runs) else ()
+    apart = runs if len(plan.groups) == 1 else finished if len(finished) < len(runs) else runs[:0]
+    single = set(zip(apart.category, apart.recipe, strict=True))
     for row, (name, label) in itertools.product(rows_of(plan), names.items()):
         if row.kind not in kinds and (row.name, name) not in single:
             continue

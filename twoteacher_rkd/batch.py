@@ -96,20 +96,20 @@ def is_torn(
 # %% ../nbs/19c_batch.ipynb #5fd22399
 @contextmanager
 def batch_lock(
-    runs: Path,  # folder that holds the runs
+    written: Path,  # folder that holds the runs, or the report
 ):  # yields a file descriptor, to be inherited
-    "Hold the folder of runs for this batch. Raises `RunBusy` where another batch has it, `InputError` where it cannot be written."
+    "Hold a folder for this batch. Raises `RunBusy` where another batch has it, `InputError` where it cannot be written."
     import fcntl
 
     from twoteacher_rkd.runs import RunBusy, check_writable
 
-    check_writable(Path(runs))
-    descriptor = os.open(Path(runs) / ".batch.lock", os.O_RDWR | os.O_CREAT)
+    check_writable(Path(written))
+    descriptor = os.open(Path(written) / ".batch.lock", os.O_RDWR | os.O_CREAT)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RunBusy(f"Another batch is at work on {str(runs)!r}: wait for it, or choose another folder with --runs.") from None
+            raise RunBusy(f"Another batch is at work on {str(written)!r}: wait for it, or choose another folder with --runs, to draw only another --name.") from None
         yield descriptor
     finally:
         os.close(descriptor)
@@ -328,7 +328,8 @@ def forecast(
     drawn = [jobs[target]["label"] for target in due if jobs[target]["kind"] == "notebook"]
     about = describe(batch)
     print(f"{about[0].upper()}{about[1:]}; runs in {batch.runs}.")
-    print(f"{kinds['run']} runs: {kinds['run'] - len(wanted)} finished, {len(wanted)} to do" + (":" if wanted else "."))
+    if not batch.draw_only:
+        print(f"{kinds['run']} runs: {kinds['run'] - len(wanted)} finished, {len(wanted)} to do" + (":" if wanted else "."))
     for target in wanted:
         print(f"  {jobs[target]['label']}: {Path(target).parent}")
     print(f"{kinds['notebook']} notebooks: {kinds['notebook'] - len(drawn)} as they should be, {len(drawn)} to draw" + (f": {', '.join(drawn)}." if drawn else "."))
@@ -373,7 +374,7 @@ def make_data(
 
     names = {job["parameters"]["category"] for job in jobs.values() if job["kind"] == "run"}
     if not batch.data_root and names:
-        root = data_folder(batch, "lines")
+        root = Path(data_folder(batch, "lines"))
         root.mkdir(parents=True, exist_ok=True)
         with FileLock(root / ".lock"):
             make_lines(root, sorted(names))
@@ -388,7 +389,7 @@ def paper(
     if dry_run:
         plan_only(batch, jobs)
         return True
-    with batch_lock(batch.runs) as lock:
+    with batch_lock(batch.report if batch.draw_only else batch.runs) as lock:
         make_data(batch, jobs)
         check_images(jobs)
         for target in [target for target, job in jobs.items() if is_torn(target, job)]:
@@ -423,7 +424,8 @@ def summary(
     bad = {target: job for target, job in jobs.items() if failure(job)}
     for kind, what in {"run": "runs", "notebook": "notebooks"}.items():
         targets = [target for target, job in jobs.items() if job["kind"] == kind]
-        print(f"{what}: {len([target for target in targets if target not in bad])} of {len(targets)}")
+        if targets:
+            print(f"{what}: {len([target for target in targets if target not in bad])} of {len(targets)}")
     for target, job in bad.items():
         print(f"failed: {job['label']}: {failure(job)} (see {Path(target).parent if job['kind'] == 'run' else job['log']})", file=sys.stderr)
     print(batch.report / "index.html")

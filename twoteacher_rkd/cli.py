@@ -280,13 +280,13 @@ def export(
 def paper(
     preset: Annotated[str, typer.Option(help="quick, for a machine without a GPU, or paper.")] = "quick",
     only: Annotated[str, typer.Option(help="Tables and figures, comma-separated (table1,figure3); all if empty.")] = "",
-    data_root: Annotated[str, typer.Option(help="Folder that holds mvtec/CATEGORY, btad/CATEGORY or both; the embedded lines if not given.")] = "",
+    data_root: Annotated[str, typer.Option(help="Folder that holds mvtec/CATEGORY, btad/CATEGORY or both, or categories of your own; embedded lines if not given.")] = "",
     weights: Annotated[str, typer.Option(help="As for rkd run.")] = "",
     teachers: Annotated[str, typer.Option(help="As for rkd run.")] = "",
     epochs: Annotated[int, typer.Option(help="Length of training; the preset's if 0.")] = 0,
     settings: Annotated[list[str], typer.Option("--set", help="Another field of the recipes, NAME=VALUE; can be repeated.")] = [],  # noqa: B006
     seeds: Annotated[str, typer.Option(help="How many (5: 88 and 1 to 4), or which, comma-separated (88,1,2); every run is made with each.")] = "1",
-    categories: Annotated[str, typer.Option(help="Run these only, comma-separated; all that are there if empty.")] = "",
+    categories: Annotated[str, typer.Option(help="These only, comma-separated; all that are there if empty.")] = "",
     ablations: Annotated[str, typer.Option(help="Run recipes other than the full method on these categories only, comma-separated.")] = "",
     cores: Annotated[int, typer.Option(help="Processor cores to use; with --profile: jobs in the queue at a time.")] = 1,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
@@ -295,6 +295,7 @@ def paper(
     name: Annotated[str, typer.Option(help="Name of the report, reports/NAME/index.html; the preset's if empty.")] = "",
     figures: Annotated[str, typer.Option(help="Folder for the figures; reports/NAME/figures if empty.")] = "",
     profile: Annotated[str, typer.Option(help="Compute elsewhere: slurm, or the folder of a Snakemake profile.")] = "",
+    draw_only: Annotated[bool, typer.Option("--draw-only", help="Make no run; without --data-root, finished runs say which categories there are.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done and how long it would take.")] = False,
 ):
     "Make the runs that are missing, every table and figure of the paper, and one page with all of them."
@@ -306,7 +307,8 @@ def paper(
         return tuple(word.strip() for word in text.split(",") if word.strip())
     given = {"teachers": teachers, "weights": weights, "epochs": str(epochs) if epochs else ""}
     fields = ";".join([f"{field}={value}" for field, value in given.items() if value] + settings)
-    asked = Batch(preset, words(only), data_root, fields, spell_seeds(seeds), words(categories), words(ablations), runs, name, figures, device, cores, slots, profile)
+    asked = Batch(preset, words(only), data_root, fields, spell_seeds(seeds), words(categories), words(ablations), runs, name, figures, device, cores, slots, profile,
+                  draw_only)
     if not make_paper(asked, dry_run):
         raise typer.Exit(1)
 

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['CMAPS', 'ROWS', 'RUN_FIGURES', 'map_limits', 'image_stack', 'draw_panel', 'grid_rows', 'panel_side', 'wrap_titles',
-           'grid_axes', 'add_colour_bar', 'heatmap_grid', 'run_grid', 'run_figure']
+           'grid_axes', 'add_colour_bar', 'heatmap_grid', 'nothing_to_show', 'run_grid', 'run_figure']
 
 # %% ../nbs/14b_heatmaps.ipynb #2c42739a
 import textwrap
@@ -180,11 +180,20 @@ def heatmap_grid(
     add_colour_bar(figure, axes, rows, colours, maps)
     return figure
 
+# %% ../nbs/14b_heatmaps.ipynb #115b5af9
+def nothing_to_show(
+    run: Run,  # finished
+) -> str:  # empty where there are maps
+    "Why no map of a run can be shown."
+    if not (run.folder / "maps.npz").is_file():
+        return "its folder has no maps.npz, so no map can be shown"
+    return "" if len(run.scores) else "it has no test images"
+
 # %% ../nbs/14b_heatmaps.ipynb #56837cc5
 def run_grid(
     run: Run,  # finished
     rows,  # which of its test images, by their number in `scores`
-    folder: Path,  # the category's folder, to read the images from; without it there is no row of inputs
+    folder: Path,  # to read the images from, by their names in `scores`; where there is none, or None is given, there is no row of inputs
     titles=None,  # a string for each
     cmap: str = "inferno",  # one of `CMAPS`
     limits=None,  # lowest and highest value of the colours
@@ -192,8 +201,8 @@ def run_grid(
     "Input, mask and heatmap of some test images of a run. Raises `InputError` where an image is missing from the folder."
     rows, size = list(rows), run.recipe.image_size
     masks = None if run.masks is None else run.masks[rows]
-    known = Path(folder).is_dir()
-    samples = [Sample(Path(folder) / run.scores.image[i], run.scores.kind[i], None) for i in rows]
+    known = folder is not None and Path(folder).is_dir()
+    samples = [Sample(Path(folder) / run.scores.image[i], run.scores.kind[i], None) for i in rows] if known else []
     images = load_images(samples, size) if known else np.zeros((len(rows), 3, size, size), np.uint8)
     return heatmap_grid(images, masks, run.maps[rows], titles, ROWS[:3] if known else ROWS[1:3], cmap, limits)
 

@@ -286,7 +286,7 @@ def table_title(
     unit: str,
 ) -> str:
     "A table's title, which says so where the runs are not on the paper's data."
-    here = "" if has_paper(item, plan) else f"; here on {manifest()['collections'][plan.data]['title']}, of which the paper has no numbers"
+    here = "" if has_paper(item, plan) else f"; here on {plan.title}, of which the paper has no numbers"
     return f"Table {item.removeprefix('table')}. {manifest()['items'][item]['title']}{here} ({unit})"
 
 # %% ../nbs/18b_tables.ipynb #78c6bda8
@@ -370,7 +370,8 @@ def step_table(
     runs = results(plan, list(names))
     frame = step_frame(item, plan, names, against, keys, kinds, runs)
     interval = ("The interval of a step is a 95 % bootstrap over categories, drawn within their groups, and over the seeds of each; differences are taken pair by pair. "
-                "With three categories in a group it is little more than their range.")
+                "With three categories in a group it is little more than their range; with fewer there is none. "
+                "That of a single category is over its seeds, five at least.")
     compared = "The paper's averages are means of the two groups; where it prints group means, the mean of all categories is recomputed from them."
     notes = notes_below(plan, runs, note, compared if has_paper(item, plan) else "", interval)
     return Table(item, table_title(item, plan, "%"), frame, step_columns(frame, keys, head), notes)

@@ -319,6 +319,7 @@ def explore(
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; the first free one from 8866 if 0.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the address in a browser.")] = True,
     static: Annotated[Path, typer.Option(help="Write a self-contained HTML contact sheet instead.")] = None,
+    threshold: Annotated[float, typer.Option(help="With --static: lowest score of a defect; the run's threshold if not given.")] = None,
 ):
     "Look at a run in a browser: heatmaps, threshold, errors."
     from twoteacher_rkd.exploration import Results, find_image, first_run
@@ -327,6 +328,8 @@ def explore(
 
     if len(run) > 2 or (static and len(run) > 1):
         raise InputError(f"{len(run)} runs were given: --run takes one, or two to compare in a browser.")
+    if threshold is not None and not static:
+        raise InputError(f"--threshold {threshold:g} is for --static: in the browser it is moved by hand, leave it out.")
     folders = [path.absolute() for path in run or [first_run(runs or Path("runs"))]]
     if data_root and not data_root.is_dir():
         raise InputError(f"--data-root {str(data_root)!r} is no folder: give the one that holds the category's folder.")
@@ -334,7 +337,7 @@ def explore(
         if data_root and find_image(one.scores.image.iloc[0], one.category, data_root) is None:
             raise InputError(f"--data-root {str(data_root)!r} does not hold {one.scores.image.iloc[0]} of {one.category!r}: give the folder that holds the category's.")
     if static:
-        write_text(static, contact_sheet(folders[0], data_root))
+        write_text(static, contact_sheet(folders[0], data_root, threshold))
         print(static)
     else:
         addresses = {"run": folders[0], "compare": folders[1] if len(folders) > 1 else "", "runs": (runs or folders[0].parents[2]).absolute(),

@@ -19,8 +19,8 @@ from skimage.measure import label, regionprops
 from torch import nn
 
 from .data import every_image
-from .images import read_image, to_rgb
-from .inference import compute_maps, for_inference
+from .images import load_scored, read_image, to_rgb
+from .inference import compute_maps, for_inference, image_scores
 from .recipe import Recipe
 from .runs import Run
 from .threshold import run_threshold
@@ -126,8 +126,9 @@ class Detector:
         model: nn.Module,  # trained
         recipe: Recipe,
         threshold: float,  # an image that scores at least this is called defective
+        region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
     ):
-        self.model, self.recipe, self.threshold = for_inference(model, recipe), recipe, float(threshold)
+        self.model, self.recipe, self.threshold, self.region = for_inference(model, recipe), recipe, float(threshold), region
         keep_memory()
 
     def __repr__(self):
@@ -146,7 +147,7 @@ class Detector:
             threshold = run_threshold(one.normals, false_alarms).value
         elif threshold is None:
             threshold = one.threshold.value
-        return cls(one.model(device), one.recipe, threshold)
+        return cls(one.model(device), one.recipe, threshold, one.region)
 
     def prepare(self,
         image,  # what `as_picture` takes
@@ -163,8 +164,9 @@ def judge_batch(
     prepared: list,  # from `Detector.prepare`
 ) -> list:  # of `Prediction`
     "What a detector says of some images."
-    maps = compute_maps(detector.model, torch.stack([pixels for _, pixels in prepared]), detector.recipe).cpu().numpy()
-    scores = [float(values.max()) for values in maps]
+    scored = load_scored(names, detector.region)
+    maps = compute_maps(detector.model, torch.stack([pixels for _, pixels in prepared]), detector.recipe, scored).cpu()
+    scores, maps = image_scores(maps).tolist(), maps.numpy()
     return [Prediction(name, size, score, score >= detector.threshold, find_regions(values, detector.threshold, size), values)
             for name, (size, _), score, values in zip(names, prepared, scores, maps, strict=True)]
 

@@ -27,7 +27,8 @@ from torch import Tensor, nn
 
 import twoteacher_rkd
 from .evaluation import predict_maps
-from .images import Sample, load_images, normalize, read_image
+from .images import Sample, load_images, load_scored, normalize, read_image
+from .inference import image_scores
 from .lines import LINES, render
 from .losses import gaussian_blur
 from .recipe import Recipe, recipe_to_json
@@ -51,12 +52,14 @@ class Pipeline(nn.Module):
         model: nn.Module,  # a `TwoTeacherRKD`
         recipe: Recipe,  # gives size, fusion and smoothing
         threshold: float,  # the lowest score of a defect
+        region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
     ):
         super().__init__()
         if not np.isfinite(threshold):
             raise InputError(f"The threshold is {threshold}: it must be a finite number.")
         self.model, self.recipe = copy.deepcopy(model).cpu().float().eval(), replace(recipe, precision="fp32")
         self.register_buffer("threshold", torch.tensor(threshold, dtype=torch.float32))
+        self.register_buffer("region", None if region is None else torch.from_numpy(region).float())
 
     def forward(self,
         images: Tensor,  # uint8 (N, H, W, 3), RGB
@@ -66,7 +69,8 @@ class Pipeline(nn.Module):
         distances = [(F.normalize(t) - F.normalize(s)).square().sum(1, keepdim=True) / 2 for t, s in zip(*self.model(normalize(small)), strict=True)]
         scales = torch.cat([F.interpolate(d, size=size, mode="bilinear", align_corners=True) for d in distances], 1)
         maps = gaussian_blur(scales.sum(1) if self.recipe.map_fusion == "sum" else scales.prod(1), self.recipe.sigma)
-        score = maps.amax((1, 2))
+        maps = maps if self.region is None else maps * self.region
+        score = image_scores(maps)
         return maps, score, score >= self.threshold
 
 # %% ../nbs/15c_export.ipynb #c356aae7
@@ -82,7 +86,8 @@ def describe(
             raise InputError(f"The fact {name!r} is {value!r}: a name is an identifier, such as false_alarm_rate, and a value is text.")
     recipe = pipeline.recipe
     return {**facts, "twoteacher_rkd_format": FORMAT, "version": twoteacher_rkd.__version__, "variant": recipe.variant, "teachers": ",".join(recipe.teachers),
-            "image_size": str(recipe.image_size), "threshold": str(pipeline.threshold.item()), "recipe": recipe_to_json(recipe)}
+            "image_size": str(recipe.image_size), "threshold": str(pipeline.threshold.item()), "recipe": recipe_to_json(recipe),
+            "scored": "everywhere" if pipeline.region is None else f"{pipeline.region.mean().item():.4f} of the map"}
 
 # %% ../nbs/15c_export.ipynb #d7a0ee5b
 BLANK = "0" * 64  # in the digest's place while it is computed
@@ -159,8 +164,10 @@ def compare(
     if not samples:
         raise InputError("There is no image to check the exported file with: give a few.")
     small = load_images(samples, pipeline.recipe.image_size)
-    expected = predict_maps(pipeline.model, small, pipeline.recipe, what="check").numpy()
-    wanted, threshold, extent = expected.max((1, 2)), pipeline.threshold.numpy(), max(float(np.ptp(expected)), 1e-12)
+    scored = load_scored(samples, None if pipeline.region is None else pipeline.region.bool().numpy())
+    expected = predict_maps(pipeline.model, small, pipeline.recipe, scored, what="check")
+    wanted, expected = image_scores(expected).numpy(), expected.numpy()
+    threshold, extent = pipeline.threshold.numpy(), max(float(np.ptp(expected)), 1e-12)
     whole = [np.asarray(read_image(sample.image)) for sample in samples]
     for images, allowed in ((small.permute(0, 2, 3, 1).numpy(), tolerance), (whole, max(tolerance, ROUNDING))):
         maps, scores, defects = (np.concatenate(part) for part in zip(*[infer(image[None]) for image in images], strict=True))
@@ -210,9 +217,10 @@ def export_onnx(
     path: Path,  # ends in .onnx
     facts: dict,  # name -> text: where the model came from
     samples: list,  # a few `Sample`s to check with
+    region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
 ) -> dict:  # as from `compare`, and megabytes
     "Write a detector as one ONNX file. Raises `InputError` where packages or room are missing, or the file disagrees with PyTorch; then nothing is left."
-    pipeline = Pipeline(model, recipe, threshold)
+    pipeline = Pipeline(model, recipe, threshold, region)
     told = describe(pipeline, facts)
     with drafts(path, ".onnx") as draft:
         write_onnx(pipeline, told, draft)
@@ -301,10 +309,11 @@ def export_openvino(
     path: Path,  # ends in .xml; a .bin of the same name is written beside it
     facts: dict,  # name -> text: where the model came from
     samples: list,  # a few `Sample`s to check with
+    region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
     normal: list = (),  # `Sample`s of normal images: compute in 8-bit integers, calibrated by them
 ) -> dict:  # as from `export_onnx`
     "Write a detector for OpenVINO. Raises `InputError` as `export_onnx` does; then nothing is left."
-    pipeline = Pipeline(model, recipe, threshold)
+    pipeline = Pipeline(model, recipe, threshold, region)
     told = describe(pipeline, facts)
     with drafts(path, ".xml") as draft:
         onnx = draft.with_suffix(".onnx")

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['FORMATS', 'MOST_PIXELS', 'MOST_BETWEEN', 'IMAGENET_MEAN', 'IMAGENET_STD', 'Sample', 'decode_image', 'decode_file',
            'to_rgb', 'read_image', 'mask_values', 'mask_style', 'mask_and_style', 'read_mask', 'image_size',
-           'in_threads', 'load_images', 'resize_mask', 'load_masks', 'normalize']
+           'in_threads', 'load_images', 'resize_mask', 'load_masks', 'region_mask', 'read_region', 'load_scored',
+           'normalize']
 
 # %% ../nbs/01a_images.ipynb #4676dc4b
 import io
@@ -211,6 +212,32 @@ def load_masks(
             masks[index] = torch.from_numpy(resize_mask(read_mask(sample.mask, image_size(sample.image)), size))
     in_threads(load, range(len(samples)))
     return masks
+
+# %% ../nbs/01a_images.ipynb #bb16fe2e
+def region_mask(
+    path: Path,  # a mask image
+) -> np.ndarray:  # bool (H, W), True where parts are scored, something in it
+    "A region of interest in its file's size. Raises `InputError` naming the file where it is unreadable, or black all over."
+    white = decode_file(path, lambda image: np.asarray(to_rgb(image).convert("L"))) > 127
+    if not white.any():
+        raise InputError(f"{path} is black all over, so nothing would be scored: make it white where parts are, or remove it.")
+    return white
+
+# %% ../nbs/01a_images.ipynb #59d5f507
+def read_region(
+    path: Path | None,  # a mask image, or None
+    size: int,  # S, pixels a side
+) -> np.ndarray | None:  # bool (S, S), True where parts are scored; None where everything is
+    "A region of interest at the model's size. Raises `InputError` as `region_mask` does."
+    return None if path is None else resize_mask(region_mask(path), size)
+
+# %% ../nbs/01a_images.ipynb #0a1fcd51
+def load_scored(
+    samples,  # N of them
+    region: np.ndarray | None,  # (S, S), bool, from `read_region`
+) -> torch.Tensor | None:  # bool (N, S, S); None where every pixel counts
+    "Which pixels of each image are scored."
+    return None if region is None else torch.from_numpy(region).expand(len(samples), -1, -1)
 
 # %% ../nbs/01a_images.ipynb #cell-059
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from .heatmaps import map_limits
 from .detector import Detector
-from .images import FORMATS, decode_image, read_image, to_rgb
+from .images import FORMATS, decode_image, on_square, read_image, to_rgb
 from .inference import as_inputs
 from .losses import anomaly_map, scale_maps
 from .metrics import pixel_histograms, roc_curve
@@ -200,9 +200,10 @@ def find_image(
 def resized_image(
     path: Path,  # of an image
     size: int,  # pixels a side
+    aspect: str = "squeeze",  # how it becomes a square
 ) -> np.ndarray:  # (S, S, 3) uint8
     "An image at the model's size. Raises `InputError` where it cannot be read."
-    return np.asarray(read_image(path).resize((size, size), Image.Resampling.BILINEAR))
+    return np.asarray(on_square(read_image(path), aspect).resize((size, size), Image.Resampling.BILINEAR))
 
 # %% ../nbs/16a_exploration.ipynb #aa2da0af
 @torch.inference_mode()
@@ -282,7 +283,7 @@ class Exploration:
         "The current image at the model's size. Raises `InputError` where it cannot be had."
         if self.path is None:
             raise InputError(f"Images were not found: give the folder that holds {self.results.category!r} as 'images in'; without them maps lie on grey.")
-        return resized_image(self.path, self.results.size)
+        return resized_image(self.path, self.results.size, self.results.run.recipe.aspect)
 
 # %% ../nbs/16a_exploration.ipynb #40edee4b
 def compute_inside(
@@ -390,6 +391,6 @@ class Session:
     ) -> None:
         "Judge an upload by the open run's model; a bad file raises `InputError` and changes nothing."
         image, results = read_upload(name, content), self.one.results
-        resized = np.asarray(image.resize((results.size, results.size), Image.Resampling.BILINEAR))
+        resized = np.asarray(on_square(image, results.run.recipe.aspect).resize((results.size, results.size), Image.Resampling.BILINEAR))
         said = results.detector.predict(image)
         self.upload = {"name": name, "size": image.size, "image": resized, "values": said.values, "score": said.score}

@@ -194,7 +194,7 @@ def run_grid(
     masks = None if run.masks is None else run.masks[rows]
     known = Path(folder).is_dir()
     samples = [Sample(Path(folder) / run.scores.image[i], run.scores.kind[i], None) for i in rows]
-    images = load_images(samples, size) if known else np.zeros((len(rows), 3, size, size), np.uint8)
+    images = load_images(samples, size, run.recipe.aspect) if known else np.zeros((len(rows), 3, size, size), np.uint8)
     return heatmap_grid(images, masks, run.maps[rows], titles, ROWS[:3] if known else ROWS[1:3], cmap, limits)
 
 # %% ../nbs/14b_heatmaps.ipynb #ac4c1650

@@ -391,7 +391,7 @@ def upload_html(
             f"{map_panels(values, threshold, (results.limits, cmap), photo, (lines, lines))}"
             f'<p class="rkd-wide"><b>{html.escape(name)}</b><br>score <b data-own="score">{score:.4g}</b>, threshold {threshold:.4g}: '
             f'called <b>{"defective" if score >= threshold else "normal"}</b>.<br>'
-            f"{width} x {height} pixels, resized to {results.size} x {results.size} for the model.</p></div>")
+            f"{width} x {height} pixels, brought to {results.size} x {results.size} for the model.</p></div>")
 
 # %% ../nbs/16b_panels.ipynb #2db20f7b
 DRAWN = {

@@ -253,7 +253,7 @@ def compute(
         record = {**known, "fingerprint": record["fingerprint"], "region": record["region"], "evaluated": record["started"]}
         read_file(work / "model.safetensors", lambda path: model.load_state_dict(load_file(path)))
         if known.get("region") != record["region"]:
-            score_normals(model, recipe, category, load_images(category.train, recipe.image_size), work)
+            score_normals(model, recipe, category, load_images(category.train, recipe.image_size, recipe.aspect), work)
     (work / "provenance.json").write_text(json.dumps(record, indent=1) + "\n")
     if not trained:
         (work / "normals.csv").unlink(missing_ok=True)
@@ -279,7 +279,7 @@ def train(
     mark: str,  # fingerprint of the training images
 ) -> None:
     "Train, and write what training made: history, model, threshold, and last `normals.csv`, in place of the checkpoint."
-    images = load_images(category.train, recipe.image_size)
+    images = load_images(category.train, recipe.image_size, recipe.aspect)
     history = fit(model, images[hold_out(len(images), recipe)[0]], recipe, work / "checkpoint.pt", mark)
     (work / "recipe.json").write_text(recipe_to_json(recipe))
     history.to_csv(work / "history.csv", index=False)
@@ -297,8 +297,8 @@ def score_normals(
     work: Path,  # folder to fill
 ) -> None:
     "Write what depends on how normal images score: the region they are scored in, the threshold, and last `normals.csv`."
-    region = read_region(category.region, recipe.image_size)
-    normals = normal_scores(model, category, images, recipe, load_scored(category.train, region))
+    region = read_region(category.region, recipe.image_size, recipe.aspect)
+    normals = normal_scores(model, category, images, recipe, load_scored(category.train, recipe.image_size, recipe.aspect, region))
     (work / "region.png").unlink(missing_ok=True)
     if region is not None:
         Image.fromarray(region.astype(np.uint8) * 255).save(work / "region.png")
@@ -314,9 +314,10 @@ def evaluate_run(
     work: Path,  # folder with a finished training
 ) -> None:
     "Score the test images, and write scores, maps, and last the metrics."
-    images = load_images(category.test, recipe.image_size)
-    masks = load_masks(category.test, recipe.image_size) if has_masks(category) else None
-    scored = load_scored(category.test, read_region(category.region, recipe.image_size))
+    images = load_images(category.test, recipe.image_size, recipe.aspect)
+    masks = load_masks(category.test, recipe.image_size, recipe.aspect) if has_masks(category) else None
+    region = read_region(category.region, recipe.image_size, recipe.aspect)
+    scored = load_scored(category.test, recipe.image_size, recipe.aspect, region)
     masks = masks if masks is None or scored is None else masks & scored
     start = time.perf_counter()
     maps = predict_maps(model, images, recipe, scored)

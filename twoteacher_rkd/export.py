@@ -303,7 +303,7 @@ def quantise(
     normal: list,  # `Sample`s of normal images
 ):  # an `openvino.Model`
     "A network whose convolutions compute in 8-bit integers. Raises `InputError` where nncf is missing or an image cannot be read."
-    nncf = needed("nncf", "leave int8 out, or pip install nncf in an environment with Python 3.10 or 3.11")
+    nncf = needed("nncf", "leave int8 out, or pip install nncf 'numpy<2.5'; nncf takes no newer NumPy, so best in an environment of its own")
     images = nncf.Dataset([np.asarray(read_image(sample.image))[None] for sample in normal])
     nncf.set_log_level("ERROR")
     with redirect_stdout(io.StringIO()):  # its progress bars

@@ -91,7 +91,7 @@ def region(
     dataset: Annotated[Dataset, typer.Option(help="Layout of the data.")] = Dataset.mvtec,
     force: Annotated[bool, typer.Option("--force", help="Replace the region that is there.")] = False,
 ):
-    "Write a region of interest beside a category's images: outside of it nothing is scored."
+    "Write where a category's images are scored."
     from twoteacher_rkd.data import find_category
     from twoteacher_rkd.region import parse_box, write_region
 

@@ -84,7 +84,7 @@ class Pipeline(nn.Module):
         pixels, scored = images.permute(0, 3, 1, 2), self.region
         if self.recipe.aspect == "letterbox":
             pixels, reached = on_ground(pixels, size)
-            scored = reached if scored is None else reached * scored
+            scored = reached if scored is None else scored
         small = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
         distances = [(F.normalize(t) - F.normalize(s)).square().sum(1, keepdim=True) / 2 for t, s in zip(*self.model(normalize(small)), strict=True)]
         scales = torch.cat([F.interpolate(d, size=size, mode="bilinear", align_corners=True) for d in distances], 1)

@@ -272,14 +272,16 @@ def scored_pixels(
     aspect: str,  # `squeeze` or `letterbox`
     region: np.ndarray | None,  # (S, S), bool, from `read_region`
 ) -> torch.Tensor | None:  # bool (N, S, S); None where every pixel counts
-    "Which pixels of each square are scored: those that the image reaches, inside the region."
+    "Which pixels of each square are scored: the region, which keeps to the image, or all that the image reaches."
+    if region is not None:
+        return torch.from_numpy(region).expand(len(sizes), -1, -1)
     if aspect == "squeeze":
-        return None if region is None else torch.from_numpy(region).expand(len(sizes), -1, -1)
+        return None
     scored = np.zeros((len(sizes), side, side), bool)
     for one, size in zip(scored, sizes, strict=True):
         left, top, right, bottom = frame(size, side, aspect)
         one[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = True
-    return torch.from_numpy(scored if region is None else scored & region)
+    return torch.from_numpy(scored)
 
 # %% ../nbs/01a_images.ipynb #2c967a6d
 def load_scored(

@@ -8,8 +8,8 @@ __all__ = ['LAYOUTS', 'OWN', 'DATASETS', 'MVTEC_TEXTURES', 'MVTEC_OBJECTS', 'BTA
            'or_none', 'is_category', 'check_root', 'tables_in', 'category_folders', 'guess_layout', 'detect_dataset',
            'csv_files', 'list_categories', 'find_mask', 'find_test', 'find_category', 'has_masks', 'csv_rows',
            'named_file', 'row_sample', 'read_table', 'raise_first', 'count_problems', 'layout_problems', 'every_image',
-           'wants_masks', 'useless', 'check_sample', 'file_digest', 'leaks', 'problems', 'too_few', 'verify',
-           'file_names', 'fingerprint', 'training_fingerprint', 'describe_sizes', 'describe']
+           'wants_masks', 'useless', 'check_sample', 'file_digest', 'leaks', 'region_problems', 'problems', 'too_few',
+           'verify', 'file_names', 'fingerprint', 'training_fingerprint', 'describe_sizes', 'describe']
 
 # %% ../nbs/01b_data.ipynb #a4b46f9d
 import csv
@@ -22,7 +22,7 @@ from pathlib import Path, PureWindowsPath
 
 from PIL import Image
 
-from .images import Sample, image_size, in_threads, read_image, read_mask
+from .images import Sample, image_size, in_threads, read_image, read_mask, region_mask
 from .utils import InputError, choose
 
 # %% ../nbs/01b_data.ipynb #20f5dc53
@@ -34,6 +34,12 @@ class Category:
     root: Path  # its folder, or the one that holds its CSV: what file names are relative to
     train: tuple[Sample, ...]  # all of them normal
     test: tuple[Sample, ...]  # may be empty in a set of your own
+    region: Path | None = None  # mask image, white where parts are scored; None: everywhere
+
+    @property
+    def region_file(self) -> Path:
+        "Where its region of interest is, if it has one."
+        return self.root / (f"{self.name}.region.png" if self.dataset == "csv" else "region.png")
 
 # %% ../nbs/01b_data.ipynb #cell-008
 @dataclass(frozen=True)
@@ -253,12 +259,13 @@ def find_category(
     "Which file is what, from names (and the CSV) alone. Raises `InputError` where they are wrong; what the images hold is for `problems`."
     choose(name, list_categories(root, dataset), "category")
     if dataset == "csv":
-        return read_table(next(path for path in csv_files(root) if path.stem == name))
-    folder = check_root(root) / name
-    layout = LAYOUTS[dataset]
-    train = next((found for part in layout.train if (found := images_in(folder / part))), [])
-    test = [sample for kind in folders_in(folder / "test") for sample in find_test(kind, layout)]
-    return Category(dataset, name, folder, tuple(Sample(image, "good") for image in train), tuple(test))
+        category = read_table(next(path for path in csv_files(root) if path.stem == name))
+    else:
+        folder, layout = check_root(root) / name, LAYOUTS[dataset]
+        train = next((found for part in layout.train if (found := images_in(folder / part))), [])
+        test = [sample for kind in folders_in(folder / "test") for sample in find_test(kind, layout)]
+        category = Category(dataset, name, folder, tuple(Sample(image, "good") for image in train), tuple(test))
+    return replace(category, region=category.region_file) if category.region_file.is_file() else category
 
 # %% ../nbs/01b_data.ipynb #5e2072b8
 def has_masks(
@@ -462,6 +469,22 @@ def leaks(
     return [f"{sample.image} is the same file as {first[digest]}: a test image must not be trained on, remove one."
             for digest, sample in zip(tested, category.test, strict=True) if digest in first]
 
+# %% ../nbs/01b_data.ipynb #b367f40b
+def region_problems(
+    category: Category,  # any
+) -> list[str]:
+    "What is wrong with its region of interest: it cannot be used, or the first image of another shape. Other sizes of one shape are none."
+    try:
+        height, width = region_mask(category.region).shape if category.region else (0, 0)
+    except InputError as error:
+        return [str(error)]
+    for sample in (category.train + category.test) * bool(category.region):
+        across, down = or_none(image_size, sample.image) or (width, height)
+        if abs(across * height - down * width) > max(across + down, width + height) / 2:  # more than rounding to whole pixels
+            return [f"{category.region} has {width} x {height} pixels, and {sample.image} {across} x {down}, which is another shape: "
+                    "draw the region in the shape of the images."]
+    return []
+
 # %% ../nbs/01b_data.ipynb #cell-069
 def problems(
     category: Category,  # from `find_category`
@@ -471,7 +494,7 @@ def problems(
     samples = [(sample, True) for sample in category.train] + [(sample, False) for sample in category.test]
     found = in_threads(lambda pair: check_sample(pair[0], masked, layout, pair[1]), samples)
     broken = [sentence for sentences in found for sentence in sentences]
-    return count_problems(category) + layout_problems(category) + broken + leaks(category)
+    return count_problems(category) + layout_problems(category) + broken + region_problems(category) + leaks(category)
 
 # %% ../nbs/01b_data.ipynb #1d38c4b4
 def too_few(
@@ -498,6 +521,7 @@ def file_names(
     def name(path):
         return path.relative_to(category.root).as_posix() if path else ""
     files = {name(path): path for sample in category.train + category.test for path in (sample.image, sample.mask) if path}
+    files |= {"region": category.region} if category.region else {}
     if category.dataset == "csv":
         for split, part in (("train", category.train), ("test", category.test)):
             files |= {"\t".join((split, sample.kind, name(sample.image), name(sample.mask))): files.pop(name(sample.image)) for sample in part}
@@ -519,7 +543,7 @@ def training_fingerprint(
     category: Category,  # every file readable
 ) -> str:  # 12 hex digits
     "The fingerprint of what a model learns from: the training images alone."
-    return fingerprint(replace(category, test=()))
+    return fingerprint(replace(category, test=(), region=None))
 
 # %% ../nbs/01b_data.ipynb #cell-081
 def describe_sizes(

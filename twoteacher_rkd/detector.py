@@ -19,8 +19,8 @@ from skimage.measure import label, regionprops
 from torch import nn
 
 from .data import every_image
-from .images import read_image, to_rgb
-from .inference import compute_maps, for_inference
+from .images import frame, on_square, read_image, scored_pixels, to_rgb
+from .inference import compute_maps, for_inference, image_scores
 from .recipe import Recipe
 from .runs import Run
 from .threshold import run_threshold
@@ -44,10 +44,12 @@ class Prediction:
     defective: bool  # whether the score reaches the threshold
     regions: tuple  # of `Region`, the highest peak first
     values: np.ndarray  # (S, S), float32: the anomaly map at the model's size
+    aspect: str = "squeeze"  # how the image became a square
 
     def map(self) -> np.ndarray:  # (height, width), float32
         "The anomaly map at the image's own size."
-        return np.asarray(Image.fromarray(self.values).resize(self.size, Image.Resampling.BILINEAR))
+        box = frame(self.size, len(self.values), self.aspect)
+        return np.asarray(Image.fromarray(self.values).resize(self.size, Image.Resampling.BILINEAR, box))
 
     def record(self) -> dict:  # JSON-ready
         "Everything but the map."
@@ -62,14 +64,17 @@ def find_regions(
     values: np.ndarray,  # (S, S), a map
     threshold: float,
     size: tuple,  # the image's width and height, pixels
+    aspect: str = "squeeze",  # how the image became a square
 ) -> tuple:  # of `Region`, the highest peak first
     "The regions of a map that reach the threshold, in pixels of the image."
-    right, down = size[0] / values.shape[1], size[1] / values.shape[0]
+    left, top, right, bottom = frame(size, len(values), aspect)
+    across, down = size[0] / (right - left), size[1] / (bottom - top)  # pixels of the image for one of the map
     found = []
     for part in regionprops(label(values >= threshold, connectivity=2), values):
         y0, x0, y1, x1 = part.bbox
-        box = (int(x0 * right), int(y0 * down), int(np.ceil(x1 * right)), int(np.ceil(y1 * down)))
-        found.append(Region(box, max(1, round(part.num_pixels * right * down)), float(part.intensity_max)))
+        box = (int(max(0, x0 - left) * across), int(max(0, y0 - top) * down),
+               int(np.ceil(min(x1 - left, right - left) * across)), int(np.ceil(min(y1 - top, bottom - top) * down)))
+        found.append(Region(box, max(1, round(part.num_pixels * across * down)), float(part.intensity_max)))
     return tuple(sorted(found, key=lambda region: -region.peak))
 
 # %% ../nbs/15a_detector.ipynb #2b3c87d7
@@ -126,8 +131,9 @@ class Detector:
         model: nn.Module,  # trained
         recipe: Recipe,
         threshold: float,  # an image that scores at least this is called defective
+        region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
     ):
-        self.model, self.recipe, self.threshold = for_inference(model, recipe), recipe, float(threshold)
+        self.model, self.recipe, self.threshold, self.region = for_inference(model, recipe), recipe, float(threshold), region
         keep_memory()
 
     def __repr__(self):
@@ -146,14 +152,14 @@ class Detector:
             threshold = run_threshold(one.normals, false_alarms).value
         elif threshold is None:
             threshold = one.threshold.value
-        return cls(one.model(device), one.recipe, threshold)
+        return cls(one.model(device), one.recipe, threshold, one.region)
 
     def prepare(self,
         image,  # what `as_picture` takes
     ) -> tuple:  # its size, and (3, S, S) bytes
         "An image at the model's size, as in training. Raises `InputError` where it is none."
         picture, side = as_picture(image), self.recipe.image_size
-        resized = picture.resize((side, side), Image.Resampling.BILINEAR)
+        resized = on_square(picture, self.recipe.aspect).resize((side, side), Image.Resampling.BILINEAR)
         return picture.size, torch.from_numpy(np.array(resized)).permute(2, 0, 1)
 
 # %% ../nbs/15a_detector.ipynb #2d12e27b
@@ -163,10 +169,12 @@ def judge_batch(
     prepared: list,  # from `Detector.prepare`
 ) -> list:  # of `Prediction`
     "What a detector says of some images."
-    maps = compute_maps(detector.model, torch.stack([pixels for _, pixels in prepared]), detector.recipe).cpu().numpy()
-    scores = [float(values.max()) for values in maps]
-    return [Prediction(name, size, score, score >= detector.threshold, find_regions(values, detector.threshold, size), values)
-            for name, (size, _), score, values in zip(names, prepared, scores, maps, strict=True)]
+    recipe, sizes = detector.recipe, [size for size, _ in prepared]
+    scored = scored_pixels(sizes, recipe.image_size, recipe.aspect, detector.region)
+    maps = compute_maps(detector.model, torch.stack([pixels for _, pixels in prepared]), recipe, scored).cpu()
+    scores, maps = image_scores(maps).tolist(), maps.numpy()
+    return [Prediction(name, size, score, score >= detector.threshold, find_regions(values, detector.threshold, size, recipe.aspect), values, recipe.aspect)
+            for name, size, score, values in zip(names, sizes, scores, maps, strict=True)]
 
 # %% ../nbs/15a_detector.ipynb #3bd0105a
 def predict_many(

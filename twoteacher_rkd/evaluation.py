@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from .data import Category
-from .inference import compute_maps, for_inference
+from .inference import compute_maps, for_inference, image_scores
 from .metrics import IMAGE_KEYS, PIXEL_KEYS, evaluate
 from .recipe import Recipe
 from .utils import keep_memory
@@ -23,14 +23,16 @@ def predict_maps(
     model: nn.Module,  # trained; is left as it is
     images: Tensor,  # (N, 3, S, S), bytes
     recipe: Recipe,  # gives precision, fusion and smoothing
+    scored: Tensor | None = None,  # (N, S, S), bool, from `load_scored`; None: everything
     batch_size: int = 8,  # images at once
     what: str = "test images",  # named by the progress bar
-) -> Tensor:  # (N, S, S), float32, on the CPU
+) -> Tensor:  # (N, S, S), float32, on the CPU; 0 where nothing is scored
     "The anomaly maps of images (Section 3.4)."
     fast, maps = for_inference(model, recipe), torch.empty(len(images), *images.shape[2:])
     keep_memory()
     for start in tqdm(range(0, len(images), batch_size), desc=what, unit="batch", mininterval=1):
-        maps[start : start + batch_size] = compute_maps(fast, images[start : start + batch_size], recipe).cpu()
+        part = slice(start, start + batch_size)
+        maps[part] = compute_maps(fast, images[part], recipe, None if scored is None else scored[part]).cpu()
     return maps
 
 # %% ../nbs/12a_evaluation.ipynb #cell-007
@@ -44,7 +46,7 @@ def score_table(
         "image": [sample.image.relative_to(category.root).as_posix() for sample in category.test],
         "kind": [sample.kind for sample in category.test],
         "label": [sample.label for sample in category.test],
-        "score": maps.flatten(1).amax(1).numpy(),
+        "score": image_scores(maps).numpy(),
         "pixels": masks.flatten(1).sum(1).numpy() if masks is not None else None,
     })
 
@@ -53,8 +55,9 @@ def measure(
     scores: pd.DataFrame,  # from `score_table`
     maps: Tensor,  # (N, S, S)
     masks: Tensor = None,  # (N, S, S), bool, or None
+    scored: Tensor | None = None,  # (N, S, S), bool: which pixels count; None: all
 ) -> dict:  # metric -> fraction, or None where it is undefined
     "All metrics of Section 4.2, with confidence intervals."
     if scores.empty:
         return dict.fromkeys(IMAGE_KEYS + PIXEL_KEYS)
-    return evaluate(scores.label.to_numpy(), scores.score.to_numpy(np.float64), masks, maps)
+    return evaluate(scores.label.to_numpy(), scores.score.to_numpy(np.float64), masks, maps, scored=scored)

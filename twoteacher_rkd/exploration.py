@@ -19,7 +19,7 @@ from PIL import Image, UnidentifiedImageError
 
 from .heatmaps import map_limits
 from .detector import Detector
-from .images import FORMATS, decode_image, read_image, to_rgb
+from .images import FORMATS, decode_image, on_square, read_image, to_rgb
 from .inference import as_inputs
 from .losses import anomaly_map, scale_maps
 from .metrics import pixel_histograms, roc_curve
@@ -131,13 +131,15 @@ def order_images(
 def coarse_pro_curve(
     masks: np.ndarray,  # (N, S, S) bool, something in it
     maps: np.ndarray,  # (N, S, S)
+    scored: np.ndarray = None,  # (N, S, S) bool: which pixels count; None: all
     bins: int = 250,
 ) -> tuple:  # false positive rate, mean region overlap, thresholds (falling)
     "The PRO curve at evenly spaced thresholds."
     low, high = map_limits(maps)
     thresholds = torch.linspace(high, low, bins)
     grid = torch.cat([thresholds[:-1], torch.tensor([-torch.inf])])
-    _, normals, overlap = pixel_histograms(torch.from_numpy(masks), torch.from_numpy(maps), grid).sum(1).cumsum(-1)
+    arrays = [None if values is None else torch.from_numpy(values) for values in (masks, maps, scored)]
+    _, normals, overlap = pixel_histograms(*arrays[:2], grid, arrays[2]).sum(1).cumsum(-1)
     return tuple((values / values[-1]).numpy() for values in (normals, overlap)) + (thresholds.numpy(),)
 
 # %% ../nbs/16a_exploration.ipynb #81637182
@@ -148,6 +150,7 @@ class Results:
     ):
         self.run = Run(folder)
         self.scores, self.maps, self.masks = read_results(self.run)
+        self.scored = self.run.scored  # (N, S, S) bool, or None where every pixel counts
         self.category = str(self.run.provenance.get("category", self.run.folder.parts[-2]))
         self.size, self.limits = self.maps.shape[-1], map_limits(self.maps)
         self.score_range = float(self.scores["score"].min()), float(self.scores["score"].max())
@@ -161,12 +164,14 @@ class Results:
     @cached_property
     def pro(self):
         "The coarse PRO curve, or None without masks."
-        return None if self.masks is None or not self.masks.any() or self.masks.all() else coarse_pro_curve(self.masks, self.maps)
+        if self.masks is None or not self.masks.any() or (self.masks if self.scored is None else self.masks | ~self.scored).all():
+            return None
+        return coarse_pro_curve(self.masks, self.maps, self.scored)
 
     @cached_property
     def detector(self):
         "The trained model, as it judges images."
-        return Detector(self.run.model(), self.run.recipe, own_threshold(self.run, self.scores))
+        return Detector(self.run.model(), self.run.recipe, own_threshold(self.run, self.scores), self.run.region)
 
 # %% ../nbs/16a_exploration.ipynb #44f6cfc9
 def operating_points(
@@ -195,9 +200,10 @@ def find_image(
 def resized_image(
     path: Path,  # of an image
     size: int,  # pixels a side
+    aspect: str = "squeeze",  # how it becomes a square
 ) -> np.ndarray:  # (S, S, 3) uint8
     "An image at the model's size. Raises `InputError` where it cannot be read."
-    return np.asarray(read_image(path).resize((size, size), Image.Resampling.BILINEAR))
+    return np.asarray(on_square(read_image(path), aspect).resize((size, size), Image.Resampling.BILINEAR))
 
 # %% ../nbs/16a_exploration.ipynb #aa2da0af
 @torch.inference_mode()
@@ -250,6 +256,7 @@ class Exploration:
     row = property(lambda self: self.results.scores.iloc[self.index], doc="The current image's row of scores.csv.")
     values = property(lambda self: self.results.maps[self.index], doc="The current image's anomaly map.")
     mask = property(lambda self: None if self.results.masks is None else self.results.masks[self.index], doc="Its mask, or None.")
+    scored = property(lambda self: None if self.results.scored is None else self.results.scored[self.index], doc="Which of its pixels count, or None.")
     path = property(lambda self: find_image(self.row.image, self.results.category, self.data_root), doc="Its file, or None.")
     position = property(lambda self: int(np.flatnonzero(self.rows == self.index)[0]), doc="Its position in the order, from 0.")
 
@@ -276,7 +283,7 @@ class Exploration:
         "The current image at the model's size. Raises `InputError` where it cannot be had."
         if self.path is None:
             raise InputError(f"Images were not found: give the folder that holds {self.results.category!r} as 'images in'; without them maps lie on grey.")
-        return resized_image(self.path, self.results.size)
+        return resized_image(self.path, self.results.size, self.results.run.recipe.aspect)
 
 # %% ../nbs/16a_exploration.ipynb #40edee4b
 def compute_inside(
@@ -284,7 +291,8 @@ def compute_inside(
 ) -> None:
     "Compute the current image's `intermediate_maps` into `one.inside`. Raises `InputError` where image or model cannot be had."
     if one.index not in one.inside:
-        one.inside[one.index] = intermediate_maps(one.results.detector.model, one.results.run.recipe, one.image())
+        found = intermediate_maps(one.results.detector.model, one.results.run.recipe, one.image())
+        one.inside[one.index] = found if one.scored is None else {**found, "map": found["map"] * one.scored}
 
 # %% ../nbs/16a_exploration.ipynb #ce2d2e8f
 def matching_threshold(
@@ -383,5 +391,6 @@ class Session:
     ) -> None:
         "Judge an upload by the open run's model; a bad file raises `InputError` and changes nothing."
         image, results = read_upload(name, content), self.one.results
-        resized = np.asarray(image.resize((results.size, results.size), Image.Resampling.BILINEAR))
-        self.upload = {"name": name, "size": image.size, "image": resized, "values": results.detector.predict(image).values}
+        resized = np.asarray(on_square(image, results.run.recipe.aspect).resize((results.size, results.size), Image.Resampling.BILINEAR))
+        said = results.detector.predict(image)
+        self.upload = {"name": name, "size": image.size, "image": resized, "values": said.values, "score": said.score}

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from .data import Category
 from .evaluation import predict_maps
+from .inference import image_scores
 from .recipe import Recipe
 
 # %% ../nbs/12b_health.ipynb #9e564512
@@ -34,13 +35,14 @@ def normal_scores(
     category: Category,  # whose training images these are
     images: Tensor,  # (N, 3, S, S), bytes, all of them in the category's order
     recipe: Recipe,  # as in training
+    scored: Tensor | None = None,  # (N, S, S), bool: where parts are scored; None: everywhere
 ) -> pd.DataFrame:  # image, part (`trained` or `kept out`), score
     "What each normal image scores, trained on or kept out."
     kept = hold_out(len(images), recipe)[1]
     return pd.DataFrame({
         "image": [sample.image.relative_to(category.root).as_posix() for sample in category.train],
         "part": np.where(np.isin(np.arange(len(images)), kept), "kept out", "trained"),
-        "score": predict_maps(model, images, recipe, what="normal images").flatten(1).amax(1).numpy(),
+        "score": image_scores(predict_maps(model, images, recipe, scored, what="normal images")).numpy(),
     })
 
 # %% ../nbs/12b_health.ipynb #4b60e67c

@@ -203,7 +203,7 @@ def run_grid(
     masks = None if run.masks is None else run.masks[rows]
     known = folder is not None and Path(folder).is_dir()
     samples = [Sample(Path(folder) / run.scores.image[i], run.scores.kind[i], None) for i in rows] if known else []
-    images = load_images(samples, size) if known else np.zeros((len(rows), 3, size, size), np.uint8)
+    images = load_images(samples, size, run.recipe.aspect) if known else np.zeros((len(rows), 3, size, size), np.uint8)
     return heatmap_grid(images, masks, run.maps[rows], titles, ROWS[:3] if known else ROWS[1:3], cmap, limits)
 
 # %% ../nbs/14b_heatmaps.ipynb #ac4c1650
@@ -212,7 +212,7 @@ RUN_FIGURES = {
     "kinds": lambda run: kind_breakdown(run.scores),
     "roc": lambda run: roc_figure(run.scores.label, run.scores.score),
     "pr": lambda run: pr_figure(run.scores.label, run.scores.score),
-    "pro": lambda run: pro_figure(run.masks, run.maps),
+    "pro": lambda run: pro_figure(run.masks, run.maps, scored=run.scored),
     "loss": lambda run: loss_curve(run.history),
 }
 

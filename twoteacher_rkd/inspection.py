@@ -240,8 +240,10 @@ def inspect_run(
     "Judge images by a run. Raises `InputError` where run, images or folder cannot be used."
     if not Path(images).exists():
         raise InputError(f"There is no image or folder {str(images)!r}: give one.")
-    detector, normals = Detector.load(folder, false_alarms, threshold, device), Run(folder).normals
-    ledger = Ledger(out, {"run": "/".join(Path(folder).absolute().parts[-3:]), "threshold": detector.threshold})
+    detector, one = Detector.load(folder, false_alarms, threshold, device), Run(folder)
+    normals, region = one.normals, one.provenance.get("region")
+    settings = {"run": "/".join(Path(folder).absolute().parts[-3:]), "threshold": detector.threshold, **({"region": region} if region else {})}
+    ledger = Ledger(out, settings)
     drift, unreadable = Drift(normals.score[normals.part == "kept out"].to_numpy(), detector.threshold), []
     try:
         unreadable = inspect_images(detector, images, ledger, drift, overlays, watch)

@@ -63,6 +63,7 @@ def outline(
 def outlines_svg(
     predicted: tuple,  # a map and the threshold
     mask=None,  # the true region, or None
+    scored=None,  # where pixels count; None: everywhere
 ) -> str:
     "Outlines as they lie above a panel."
     def line(path, colour, dashes=""):
@@ -71,6 +72,7 @@ def outlines_svg(
         return f"<path {common} {below}/><path {common} {above}/>" if path else ""
     true, size = "" if mask is None else outline(mask, 0.5), len(predicted[0])
     lines = line(true, "white") + line(outline(*predicted), "#56B4E9", 'stroke-dasharray="5 2"')
+    lines += "" if scored is None else line(outline(scored, 0.5), "#ddd", 'stroke-dasharray="1 4"')
     return f'<svg viewBox="0 0 {size} {size}" aria-hidden="true">{lines}</svg>'
 
 # %% ../nbs/16b_panels.ipynb #49ed17f0
@@ -158,9 +160,9 @@ def panels_html(
 def outlines_html(
     one: Exploration,
 ) -> str:
-    "The upper layer: the predicted outline on the last two panels, the true one on the overlay."
+    "The upper layer: the predicted outline on the last two panels, with that of what is scored; the true one on the overlay."
     predicted = one.values, one.threshold
-    layers = ["", "", outlines_svg(predicted), outlines_svg(predicted, one.mask)]
+    layers = ["", "", outlines_svg(predicted, scored=one.scored), outlines_svg(predicted, one.mask, one.scored)]
     return '<div class="rkd-row">' + "".join(figure_html("", "", "&nbsp;", layer) for layer in layers) + "</div>"
 
 # %% ../nbs/16b_panels.ipynb #37753841
@@ -169,7 +171,8 @@ def reading_html(
 ) -> str:
     "The map's value where the pointer last was, if that was on the current image."
     if not one.point or one.point[0] != one.index:
-        return "Move the pointer over heatmap or overlay to read values. Dashed: prediction; white: true defect."
+        dotted = "" if one.scored is None else "; dotted: what is scored"
+        return f"Move the pointer over heatmap or overlay to read values. Dashed: prediction; white: true defect{dotted}."
     size = one.results.size
     column, row = (min(max(int(share * size), 0), size - 1) for share in one.point[1:])  # a hand may slip over the edge
     value = one.values[row, column]
@@ -382,13 +385,13 @@ def upload_html(
     if not session.upload:
         return "<p>PNG, JPEG, BMP, TIFF or WebP. It stays on this machine.</p>"
     results, threshold = session.one.results, session.one.threshold
-    name, (width, height), image, values = session.upload.values()
+    name, (width, height), image, values, score = session.upload.values()
     photo, lines = data_uri(Image.fromarray(image)), outlines_svg((values, threshold))
     return (f'<div class="rkd-row">{figure_html(photo, f"Your image {name}", "input")}'
             f"{map_panels(values, threshold, (results.limits, cmap), photo, (lines, lines))}"
-            f'<p class="rkd-wide"><b>{html.escape(name)}</b><br>score <b data-own="score">{values.max():.4g}</b>, threshold {threshold:.4g}: '
-            f'called <b>{"defective" if values.max() >= threshold else "normal"}</b>.<br>'
-            f"{width} x {height} pixels, resized to {results.size} x {results.size} for the model.</p></div>")
+            f'<p class="rkd-wide"><b>{html.escape(name)}</b><br>score <b data-own="score">{score:.4g}</b>, threshold {threshold:.4g}: '
+            f'called <b>{"defective" if score >= threshold else "normal"}</b>.<br>'
+            f"{width} x {height} pixels, brought to {results.size} x {results.size} for the model.</p></div>")
 
 # %% ../nbs/16b_panels.ipynb #2db20f7b
 DRAWN = {

@@ -180,13 +180,14 @@ def pro_figure(
     threshold=None,  # an anomaly value to mark, or None
     title: str = "",  # stands before the area
     axis=None,  # draw here; None makes a new figure
+    scored=None,  # (N, S, S), true where pixels count; None: everywhere
 ) -> Figure:
     "The PRO curve, its area up to `limit`, and the limit. Raises `InputError` as `aupro` does."
-    area, (fpr, covered, thresholds) = aupro(masks, maps, check_limit(limit)), pro_curve(masks, maps)
+    area, (fpr, covered, thresholds) = aupro(masks, maps, check_limit(limit), scored), pro_curve(masks, maps, scored)
     figure, axis = figure_and_axis(axis, 3.2, 3.3)
     point = None
     if threshold is not None:
-        normal, _ = split_scores(masks, maps)
+        normal, _ = split_scores(masks, maps) if scored is None else split_scores(masks[scored], maps[scored])
         point = (normal >= threshold).mean(), covered[np.searchsorted(-thresholds, -threshold, side="right") - 1]
     draw_curve(axis, fpr, covered, point, until=limit)
     axis.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle="--")

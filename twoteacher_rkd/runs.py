@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['TABLES', 'run_folder', 'check_writable', 'RunBusy', 'plain', 'workspace', 'read_file', 'lazy', 'read_json', 'Run',
-           'is_evaluated', 'check_room', 'run', 'compute', 'data_record', 'train', 'evaluate_run', 'run_until_healthy',
-           'departures', 'collect', 'paper_table', 'paper_values', 'check_parameters', 'execute']
+           'is_evaluated', 'check_room', 'run', 'compute', 'data_record', 'train', 'score_normals', 'evaluate_run',
+           'run_until_healthy', 'departures', 'collect', 'paper_table', 'paper_values', 'check_parameters', 'execute']
 
 # %% ../nbs/13_runs.ipynb #cell-002
 import errno
@@ -24,15 +24,16 @@ from zipfile import BadZipFile
 import numpy as np
 import pandas as pd
 from filelock import FileLock, Timeout
+from PIL import Image
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
-from torch import nn
+from torch import Tensor, nn
 
 import twoteacher_rkd
-from .data import BTAD_CATEGORIES, MVTEC_COUNTS, Category, fingerprint, has_masks, training_fingerprint, verify
+from .data import BTAD_CATEGORIES, MVTEC_COUNTS, Category, file_digest, fingerprint, has_masks, training_fingerprint, verify
 from .evaluation import measure, predict_maps, score_table
 from .health import hold_out, judge, normal_scores
-from .images import load_images, load_masks
+from .images import load_images, load_masks, load_scored, read_region
 from .inference import calibrate_model
 from .recipe import Recipe, recipe_from_json, recipe_to_json, weights_id
 from .threshold import load_threshold, run_threshold, save_threshold
@@ -146,6 +147,9 @@ class Run:
     normals = lazy("normals.csv", pd.read_csv)  # one row per training image: image, part (trained or kept out), score
     maps = lazy("maps.npz", lambda path: np.load(path)["maps"])  # anomaly maps (N, S, S), float32, in the order of `scores`
     masks = lazy("maps.npz", lambda path: np.load(path).get("masks"))  # (N, S, S), bool, or None where the data has none
+    scored = lazy("maps.npz", lambda path: np.load(path).get("scored"))  # (N, S, S), bool: which pixels count; None where all do
+    region = cached_property(lambda run: run.provenance.get("region") and read_file(
+        run.folder / "region.png", lambda path: read_region(path, run.recipe.image_size)))  # (S, S), bool: where parts are scored; None: everywhere
 
     def __init__(self,
         folder: Path,  # as `run` returned it
@@ -169,14 +173,11 @@ class Run:
         read_file(self.folder / "model.safetensors", lambda path: model.load_state_dict(load_file(path)))
         return model.to(pick_device(device)).eval()
 
-    @property
-    def threshold(self):  # a `Threshold`
-        "From which score on an image counts as defective. Raises `InputError` where none could be chosen."
-        return load_threshold(self.folder)
+    threshold = property(lambda run: load_threshold(run.folder), doc="From which score on an image is defective, a `Threshold`. Raises `InputError` where there is none.")
 
     def check(self) -> None:
         "Raise `InputError` for a file that is missing or was cut off."
-        for part in ("metrics", "provenance", "recipe", "history", "scores"):
+        for part in ("metrics", "provenance", "recipe", "history", "scores", "region"):
             getattr(self, part)
         read_file(self.folder / "maps.npz", lambda path: np.load(path).close())
         read_file(self.folder / "model.safetensors", lambda path: safe_open(path, "pt").keys())
@@ -250,8 +251,10 @@ def compute(
         (work / name).unlink(missing_ok=True)
     trained = known.get("training_fingerprint") == record["training_fingerprint"]
     if trained:
-        record = {**known, "fingerprint": record["fingerprint"], "evaluated": record["started"]}
+        record = {**known, "fingerprint": record["fingerprint"], "region": record["region"], "evaluated": record["started"]}
         read_file(work / "model.safetensors", lambda path: model.load_state_dict(load_file(path)))
+        if known.get("region") != record["region"]:
+            score_normals(model, recipe, category, load_images(category.train, recipe.image_size, recipe.aspect), work)
     (work / "provenance.json").write_text(json.dumps(record, indent=1) + "\n")
     if not trained:
         (work / "normals.csv").unlink(missing_ok=True)
@@ -263,9 +266,9 @@ def data_record(
     recipe: Recipe,
     category: Category,
 ) -> dict:  # JSON-ready
-    "What a run was made from: data with its fingerprint, weights by name or by the hash of their file."
+    "What a run was made from: data with its fingerprint, the region by the hash of its file, weights by name or by theirs."
     return {"dataset": category.dataset, "category": category.name, "fingerprint": fingerprint(category),
-            "training_fingerprint": training_fingerprint(category),
+            "training_fingerprint": training_fingerprint(category), "region": file_digest(category.region).hex()[:12] if category.region else None,
             "weights": dict(zip(recipe.teachers, map(weights_id, recipe.weights, recipe.teachers), strict=True))}
 
 # %% ../nbs/13_runs.ipynb #e7cd1a3d
@@ -277,20 +280,35 @@ def train(
     mark: str,  # fingerprint of the training images
 ) -> None:
     "Train, and write what training made: history, model, threshold, and last `normals.csv`, in place of the checkpoint."
-    images = load_images(category.train, recipe.image_size)
+    images = load_images(category.train, recipe.image_size, recipe.aspect)
     trained = images[hold_out(len(images), recipe)[0]]
     history = fit(model, trained, recipe, work / "checkpoint.pt", mark)
     if recipe.calibrated:
         calibrate_model(model, trained, recipe)
-    normals = normal_scores(model, category, images, recipe)
     (work / "recipe.json").write_text(recipe_to_json(recipe))
     history.to_csv(work / "history.csv", index=False)
     save_file({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}, work / "model.safetensors")
     shutil.copymode(work / "recipe.json", work / "model.safetensors")  # safetensors lets only the owner read
+    score_normals(model, recipe, category, images, work)
+    (work / "checkpoint.pt").unlink(missing_ok=True)
+
+# %% ../nbs/13_runs.ipynb #423e7e5e
+def score_normals(
+    model: nn.Module,  # trained
+    recipe: Recipe,
+    category: Category,
+    images: Tensor,  # (N, 3, S, S), bytes: all its training images
+    work: Path,  # folder to fill
+) -> None:
+    "Write what depends on how normal images score: the region they are scored in, the threshold, and last `normals.csv`."
+    region = read_region(category.region, recipe.image_size, recipe.aspect)
+    normals = normal_scores(model, category, images, recipe, load_scored(category.train, recipe.image_size, recipe.aspect, region))
+    (work / "region.png").unlink(missing_ok=True)
+    if region is not None:
+        Image.fromarray(region.astype(np.uint8) * 255).save(work / "region.png")
     with suppress(InputError):  # too few images were kept out
         save_threshold(run_threshold(normals), work)
     normals.to_csv(work / "normals.csv", index=False)
-    (work / "checkpoint.pt").unlink(missing_ok=True)
 
 # %% ../nbs/13_runs.ipynb #4a2f6310
 def evaluate_run(
@@ -300,16 +318,20 @@ def evaluate_run(
     work: Path,  # folder with a finished training
 ) -> None:
     "Score the test images, and write scores, maps, and last the metrics."
-    images = load_images(category.test, recipe.image_size)
-    masks = load_masks(category.test, recipe.image_size) if has_masks(category) else None
+    images = load_images(category.test, recipe.image_size, recipe.aspect)
+    masks = load_masks(category.test, recipe.image_size, recipe.aspect) if has_masks(category) else None
+    region = read_region(category.region, recipe.image_size, recipe.aspect)
+    scored = load_scored(category.test, recipe.image_size, recipe.aspect, region)
+    masks = masks if masks is None or scored is None else masks & scored
     start = time.perf_counter()
-    maps = predict_maps(model, images, recipe)
+    maps = predict_maps(model, images, recipe, scored)
     seconds = time.perf_counter() - start
     scores, normals, history = score_table(category, maps, masks), pd.read_csv(work / "normals.csv"), pd.read_csv(work / "history.csv")
-    metrics = {**measure(scores, maps, masks), **judge(normals), "epochs": recipe.epochs, "train_seconds": round(history.seconds.sum(), 1),
+    metrics = {**measure(scores, maps, masks, scored), **judge(normals), "epochs": recipe.epochs, "train_seconds": round(history.seconds.sum(), 1),
                "test_seconds": round(seconds, 1), "train_images": len(normals), "kept_images": int((normals.part == "kept out").sum()), "test_images": len(scores)}
     scores.to_csv(work / "scores.csv", index=False)
-    np.savez(work / "maps.npz", maps=maps.numpy(), **({} if masks is None else {"masks": masks.numpy()}))
+    arrays = {name: values.numpy() for name, values in (("maps", maps), ("masks", masks), ("scored", scored)) if values is not None}
+    np.savez(work / "maps.npz", **arrays)
     (work / "metrics.json").write_text(json.dumps(metrics, indent=1) + "\n")
 
 # %% ../nbs/13_runs.ipynb #4d5ddff9

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['THUMBNAIL', 'MODES', 'NEAR', 'NEAR_SHARE', 'UNLIKELY', 'STATISTICS', 'image_facts', 'survey', 'stored_notes',
            'twin_notes', 'near_copies', 'copy_notes', 'exceedance', 'outside', 'group_notes', 'mask_notes',
-           'undefined_notes', 'findings']
+           'undefined_notes', 'region_notes', 'findings']
 
 # %% ../nbs/01c_survey.ipynb #a2e6a303
 from collections import Counter
@@ -17,7 +17,7 @@ from scipy.spatial.distance import cdist
 from scipy.stats import median_abs_deviation
 
 from .data import Category, file_digest, has_masks, or_none, problems, too_few
-from .images import decode_file, image_size, in_threads, mask_and_style, to_rgb
+from .images import decode_file, image_size, in_threads, mask_and_style, read_mask, region_mask, to_rgb
 
 # %% ../nbs/01c_survey.ipynb #6c4ce170
 THUMBNAIL = 32  # pixels a side
@@ -181,6 +181,22 @@ def undefined_notes(
     found = [] if 0 in labels else ["There is no normal test image: ROC-AUC, average precision and F1 of images are undefined; the scores are written all the same."]
     return found + ([] if has_masks(category) else ["There are no masks: ROC-AUC, average precision and F1 of pixels, and PRO, are undefined."])
 
+# %% ../nbs/01c_survey.ipynb #0dbd448e
+def region_notes(
+    category: Category,  # from `find_category`
+) -> list[str]:
+    "Which share of the images is scored, and how many masks lie outside; an unfit region is left to `problems`."
+    region = or_none(region_mask, category.region) if category.region else None
+    if region is None:
+        return []
+    def outside(sample):
+        mask = or_none(lambda path: read_mask(path, image_size(sample.image)), sample.mask)
+        return mask is not None and not (mask & np.asarray(Image.fromarray(region).resize(mask.shape[::-1]))).any()
+    masked = [sample for sample in category.test if sample.mask]
+    count = sum(in_threads(outside, masked))
+    lost = f"; {count} of {len(masked)} masks lie outside, and their images can only be missed" if count else ""
+    return [f"{region.mean():.1%} of each image is scored, as {category.region.name} says{lost}."]
+
 # %% ../nbs/01c_survey.ipynb #0a3db862
 def findings(
     category: Category,  # from `find_category`
@@ -189,4 +205,5 @@ def findings(
     "Everything that is wrong with a category, and everything worth knowing about it."
     table = survey(category)
     wrong = too_few(category, batch_size) + problems(category)
-    return wrong, stored_notes(table) + undefined_notes(category) + twin_notes(table) + copy_notes(table) + group_notes(table) + mask_notes(category)
+    of_images = stored_notes(table) + undefined_notes(category) + twin_notes(table) + copy_notes(table) + group_notes(table)
+    return wrong, of_images + mask_notes(category) + region_notes(category)

@@ -563,8 +563,6 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                       'twoteacher_rkd.model.TwoTeacherRKD': ('model.html#twoteacherrkd', 'twoteacher_rkd/model.py'),
                                       'twoteacher_rkd.model.TwoTeacherRKD.__init__': ( 'model.html#twoteacherrkd.__init__',
                                                                                        'twoteacher_rkd/model.py'),
-                                      'twoteacher_rkd.model.TwoTeacherRKD.distances': ( 'model.html#twoteacherrkd.distances',
-                                                                                        'twoteacher_rkd/model.py'),
                                       'twoteacher_rkd.model.TwoTeacherRKD.extract_features': ( 'model.html#twoteacherrkd.extract_features',
                                                                                                'twoteacher_rkd/model.py'),
                                       'twoteacher_rkd.model.TwoTeacherRKD.forward': ( 'model.html#twoteacherrkd.forward',

@@ -45,7 +45,7 @@ def weighting(
 class Calibration(nn.Module):
     "Distances against what normal images leave; until it has been calibrated, Equation 1."
     def __init__(self,
-        channels: tuple,  # of the three scales
+        channels: list,  # of the three scales
         size: int,  # pixels a side of the images
     ):
         super().__init__()
@@ -83,6 +83,7 @@ def place_statistics(
     usual, variance = (gaussian_blur(one[None], 1.0)[0] for one in (maps.mean(0), maps.var(0, correction=0)))
     return usual.float(), (variance.sqrt() + maps.std(correction=0)).float()
 
+# %% ../nbs/08b_calibration.ipynb #079bd58a
 @torch.no_grad()
 def calibrate(
     calibration: Calibration,  # is changed

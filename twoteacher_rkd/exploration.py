@@ -21,7 +21,7 @@ from .heatmaps import map_limits
 from .detector import Detector
 from .images import FORMATS, decode_image, on_square, read_image, to_rgb
 from .inference import as_inputs
-from .losses import anomaly_map, scale_maps
+from .losses import anomaly_map, distance_maps, scale_maps
 from .metrics import pixel_histograms, roc_curve
 from .plots import check_columns
 from .runs import Run
@@ -214,10 +214,10 @@ def intermediate_maps(
 ) -> dict:  # `scales` (3, S, S), `map` (S, S), `share` (h, w) of the first teacher, or None without iAFF
     "The scales' maps before fusion and smoothing, the anomaly map, and the first teacher's share of the iAFF weight, mean over channels."
     x, size, fusion = as_inputs(model, torch.from_numpy(image.copy()).permute(2, 0, 1)[None]), len(image), model.bottleneck.fusion
-    teacher, student = model(x)
+    (teacher, student), distances = model(x), model.calibration or distance_maps
     share = fusion.fusion_weights(*model.bottleneck.multi_scale_features(model.extract_features(x)))[0].mean(0) if fusion else None
-    return {"scales": scale_maps(teacher, student, size, model.distances)[:, 0].cpu().numpy(),
-            "map": anomaly_map(teacher, student, size, recipe.map_fusion, recipe.sigma, model.distances)[0].cpu().numpy(),
+    return {"scales": scale_maps(teacher, student, size, distances)[:, 0].cpu().numpy(),
+            "map": anomaly_map(teacher, student, size, recipe.map_fusion, recipe.sigma, distances)[0].cpu().numpy(),
             "share": None if share is None else share.float().cpu().numpy()}
 
 # %% ../nbs/16a_exploration.ipynb #893d97ad

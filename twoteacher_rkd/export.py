@@ -70,6 +70,7 @@ def half_squares(
     "Equation 1, without the difference of two numbers near 1."
     return [(F.normalize(t) - F.normalize(s)).square().sum(1) / 2 for t, s in zip(teacher, student, strict=True)]
 
+# %% ../nbs/15c_export.ipynb #5b4c23f3
 class Pipeline(nn.Module):
     "All that stands between an image and its verdict; a copy of the model on the CPU, in single precision. Raises `InputError` for a threshold that is no number."
     def __init__(self,

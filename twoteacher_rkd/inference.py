@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from .calibration import calibrate
 from .images import normalize
-from .losses import anomaly_map
+from .losses import anomaly_map, distance_maps
 from .recipe import Recipe
 
 # %% ../nbs/11c_inference.ipynb #65f55307
@@ -70,7 +70,7 @@ def compute_maps(
     scored: Tensor | None = None,  # (B, S, S) or (S, S), bool; None: everything
 ) -> Tensor:  # (B, S, S), float32, on the model's device; 0 where nothing is scored
     "The anomaly maps of a batch of images (Section 3.4)."
-    maps = anomaly_map(*model(as_inputs(model, images)), images.shape[-1], recipe.map_fusion, recipe.sigma, model.distances)
+    maps = anomaly_map(*model(as_inputs(model, images)), images.shape[-1], recipe.map_fusion, recipe.sigma, model.calibration or distance_maps)
     return maps if scored is None else maps * scored.to(maps.device)
 
 # %% ../nbs/11c_inference.ipynb #c61f5fef

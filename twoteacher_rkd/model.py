@@ -14,7 +14,6 @@ from torch import Tensor, nn
 
 from .calibration import Calibration
 from .iaff import IAFF
-from .losses import distance_maps
 from .mscam import MSCAM
 from .oce import MFF, OCE
 from .recipe import ONE_TEACHER, VARIANTS, Recipe
@@ -61,7 +60,6 @@ class TwoTeacherRKD(nn.Module):
         variant: str = "full",  # one of `VARIANTS`
         r: int = 8,  # channel reduction, Table 6
         deconv_norm: bool = True,  # D8
-        calibrated: int = 0,  # pixels a side of the images that maps are calibrated for, D30; 0: they are not
     ):
         super().__init__()
         self.variant = choose(variant, VARIANTS, "variant")
@@ -69,12 +67,11 @@ class TwoTeacherRKD(nn.Module):
         weights = (weights or ("none",) * len(teachers))[: len(teachers)]
         self.teachers = nn.ModuleList(make_teacher(name, spec) for name, spec in zip(teachers, weights, strict=True))
         channels = [teacher.channels for teacher in self.teachers]
-        self.bottleneck = MAFFM(channels, variant in ("mscam", "full"), variant == "full", r)
-        self.bottleneck.apply(initialise)
+        self.bottleneck = MAFFM(channels, variant in ("mscam", "full"), variant == "full", r).apply(initialise)
         targets = tuple(sum(widths) for widths in zip(*channels, strict=True))
         self.student = (MirroredStudent(self.bottleneck.embedding_channels, self.teachers[0]) if variant == "rd4ad"
                         else Student(self.bottleneck.embedding_channels, targets, deconv_norm))
-        self.calibration = Calibration(targets, calibrated) if calibrated else None
+        self.calibration = None  # or a `Calibration` (D30)
 
     def extract_features(self,
         x: Tensor,  # (B, 3, H, W), normalised; H and W multiples of 32
@@ -96,11 +93,6 @@ class TwoTeacherRKD(nn.Module):
         target = [torch.cat(maps, 1) for maps in zip(*taps, strict=True)]
         return target, self.student(self.bottleneck(taps))
 
-    @property
-    def distances(self):
-        "How teachers and student are compared in use: by Equation 1, or calibrated (D30)."
-        return self.calibration or distance_maps
-
     def trainable(self) -> list:
         "The parameters that training changes: bottleneck and student."
         return [p for p in self.parameters() if p.requires_grad]
@@ -111,8 +103,10 @@ def build(
     teachers: bool = True,  # False leaves the teachers' weights out, for a model that is loaded next
 ) -> TwoTeacherRKD:
     "The model of a recipe. Raises `InputError` where its weights cannot be had."
-    return TwoTeacherRKD(recipe.teachers, recipe.weights if teachers else None, recipe.variant, recipe.r, recipe.deconv_norm,
-                         recipe.image_size * recipe.calibrated)
+    model = TwoTeacherRKD(recipe.teachers, recipe.weights if teachers else None, recipe.variant, recipe.r, recipe.deconv_norm)
+    if recipe.calibrated:
+        model.calibration = Calibration([sum(widths) for widths in zip(*(teacher.channels for teacher in model.teachers), strict=True)], recipe.image_size)
+    return model
 
 # %% ../nbs/09_model.ipynb #cell-012
 PARTS = r"teachers\.\d|bottleneck\.(attention\.\d\.\d|mff\.\d|fusion|oce)|student\.d\d"  # of the model, by their names

@@ -111,6 +111,7 @@ def prepare(
         rate = float(group["lr"])
         group.update(capturable=on_gpu, lr=torch.tensor(rate, device=group["params"][0].device) if on_gpu else rate)
 
+# %% ../nbs/11b_training.ipynb #d13fab89
 def set_rate(
     optimizer: torch.optim.Adam,  # prepared
     rate: float,

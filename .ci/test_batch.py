@@ -1,4 +1,4 @@
-"""`rkd paper` when things go wrong: killed three times, started twice at once, given a damaged image, robbed of a run, left with numbers alone.
+"""`rkd paper` when things go wrong: killed three times, started twice at once, given a damaged image, robbed of a run, left with numbers alone; and the committed runs.
 
 usage: python .ci/test_batch.py        (minutes; small images, untrained teachers, in a temporary folder)
 Its exit status is 0, or 1 after a sentence.
@@ -195,6 +195,20 @@ def test_drawn(whole, place):
     expect("has no maps.npz, so no map can be shown" in page and "not run" in page, "The page does not say what is missing.")
 
 
+def test_evidence(place):
+    "The committed runs give the committed tables, and a ledger of the claims."
+    place.mkdir()
+    evidence = Path(__file__).parents[1] / "nbs/paper/evidence"
+    command = ["--draw-only", "--name", "real", "--seeds", "5", "--only", "claims,table7", "--runs", str(evidence / "runs"), "--preset", "paper",
+               "--teachers", "resnet50,resnet18", "--weights", "resnet50_layer1-3@7654639e1c7b,resnet18_layer1-3@04e9ea9fc33a", "--epochs", "16", "--set", "precision=bf16", "--set", "period=0",
+               "--set", "frozen_norms=0.25"]
+    done = subprocess.run([RKD, "paper", *command], cwd=place, capture_output=True, text=True)
+    expect(done.returncode == 0, f"The committed runs cannot be drawn:\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
+    drawn, committed = ((folder / "tables/table7.md").read_text() for folder in (place / "reports/real", evidence))
+    expect(drawn == committed, "The committed runs give another Table 7 than the committed one.")
+    expect("not decidable with these data" in (place / "reports/real/claims.ipynb").read_text(), "The ledger of the claims has no verdicts.")
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -202,11 +216,13 @@ def main():
             shutil.copytree(line, place / "data/mvtec" / name)
         whole = test_killed(place)
         test_drawn(whole, place / "drawn")
+        test_evidence(place / "evidence")
         test_twice(whole)
         (place / "damaged").mkdir()
         test_damaged(place / "damaged")
         test_removed(place / "damaged")
-    print("A batch survives being killed, is alone on its runs, goes on past a damaged image, makes a missing run again, and draws what is left of one.")
+    print("A batch survives being killed, is alone on its runs, goes on past a damaged image, makes a missing run again, draws what is left of one, "
+          "and draws the committed table from the committed runs.")
 
 
 if __name__ == "__main__":

@@ -424,7 +424,7 @@ def make_page(
         label, title = re.sub(r"(\D)(\d)", r"\1 \2", name).capitalize(), items.get(name, {"title": "What was run"})["title"]
         if notebook:
             body = chapter(notebook)
-            chapters[name] = (title if name in ("summary", "report", "audit") else f"{label}: {title}", fold(body) if name == "audit" else body)
+            chapters[name] = (f"{label}: {title}" if name[-1].isdigit() else title, fold(body) if name == "audit" else body)
     problems = [f"{one['label']}: {failure(one)}" for one in config["jobs"].values() if failure(one)]
     draft = Path(job["log"]).with_suffix(".html")
     draft.write_text(page(job["parameters"]["about"], chapters, problems, [name for name in items if name not in job["parameters"]["chapters"]]), encoding="utf-8")

@@ -200,8 +200,8 @@ def test_evidence(place):
     place.mkdir()
     evidence = Path(__file__).parents[1] / "nbs/paper/evidence"
     command = ["--draw-only", "--name", "real", "--seeds", "5", "--only", "claims,table7", "--runs", str(evidence / "runs"), "--preset", "paper",
-               "--teachers", "resnet50,resnet18", "--weights", "resnet50_layer1-3@7654639e1c7b,resnet18_layer1-3@04e9ea9fc33a", "--epochs", "16", "--set", "precision=bf16", "--set", "period=0",
-               "--set", "frozen_norms=0.25"]
+               "--teachers", "resnet50,resnet18", "--weights", "resnet50_layer1-3@7654639e1c7b,resnet18_layer1-3@04e9ea9fc33a",
+               "--epochs", "16", "--set", "precision=bf16", "--set", "period=0", "--set", "frozen_norms=0.25"]
     done = subprocess.run([RKD, "paper", *command], cwd=place, capture_output=True, text=True)
     expect(done.returncode == 0, f"The committed runs cannot be drawn:\n{done.stdout[-1500:]}\n{done.stderr[-1500:]}")
     drawn, committed = ((folder / "tables/table7.md").read_text() for folder in (place / "reports/real", evidence))

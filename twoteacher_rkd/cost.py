@@ -108,7 +108,7 @@ def measure_recipe(
     fast, taps = for_inference(model, recipe), extract(model, images, recipe)
     optimizer, step = torch.optim.Adam(model.trainable(), lr=1e-4, betas=(0.5, 0.999), fused=True), RecordedStep() if device.type == "cuda" else train_step
     prepare(optimizer, device.type == "cuda")
-    for _ in range(4 if device.type == "cuda" else 0):  # the last of them is recorded
+    while device.type == "cuda" and not step.graph:
         step(model.train(), optimizer, taps, recipe)
     return timed({
         "features": lambda: extract(model, images, recipe),

@@ -27,6 +27,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import twoteacher_rkd
+from .calibration import residual
 from .evaluation import predict_maps
 from .images import MEAN_COLOUR, Sample, load_images, load_scored, normalize, read_image
 from .inference import image_scores
@@ -68,7 +69,7 @@ def half_squares(
     student: list,  # three maps of the same shapes
 ) -> list:  # three maps, (B, H, W) each
     "Equation 1, without the difference of two numbers near 1."
-    return [(F.normalize(t) - F.normalize(s)).square().sum(1) / 2 for t, s in zip(teacher, student, strict=True)]
+    return [residual(t, s).square().sum(1) / 2 for t, s in zip(teacher, student, strict=True)]
 
 # %% ../nbs/15c_export.ipynb #5b4c23f3
 class Pipeline(nn.Module):

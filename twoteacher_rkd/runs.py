@@ -74,7 +74,7 @@ def plain(
 ) -> Exception:  # to be raised instead
     "An error whose sentence is true after the folder got its name."
     if getattr(error, "errno", None) == errno.ENOSPC or shutil.disk_usage(folder).free < 2**20:
-        return RuntimeError(f"The disk that holds {str(folder)!r} is full: make room and run it again; it goes on from its last finished epoch.")
+        return RuntimeError(f"The disk that holds {str(folder)!r} is full: make room and run it again; it goes on from its last checkpoint.")
     return InputError(str(error).replace(str(partial), str(folder))) if isinstance(error, InputError) else error
 
 # %% ../nbs/13_runs.ipynb #cd920a96

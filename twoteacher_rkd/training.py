@@ -74,10 +74,8 @@ def train_step(
 # %% ../nbs/11b_training.ipynb #65a42e80
 class RecordedStep:
     "`train_step` for a GPU: after a few steps it is recorded as a CUDA graph, and replayed from then on."
-    def __init__(self,
-        usual: int = 3,  # steps that are taken before the recording
-    ):
-        self.usual, self.graph, self.stream = usual, None, torch.cuda.Stream()
+    def __init__(self):
+        self.usual, self.graph, self.stream = 3, None, torch.cuda.Stream()  # `usual`: steps that are taken before the recording
 
     def __call__(self, *args):  # as of `train_step`
         outside = torch.cuda.current_stream()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NBS, PACKAGE = ROOT / "nbs", ROOT / "twoteacher_rkd"
-SEVERAL_DEFINITIONS = {"10_metrics"}  # notebooks that may define small functions together
+SEVERAL_DEFINITIONS = {"experiment/03_metrics"}  # notebooks that may define small functions together
 WITHOUT_PARAMETERS = {"audit"}  # paper notebooks that take nothing
 PRIVATE = re.compile(rf"{re.escape(str(ROOT))}/|/home/|/root/|/tmp/|\b0x[0-9a-f]{{8,}}")  # places of one machine, memory addresses
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import psutil
 
-from twoteacher_rkd.lines import make_lines
+from twoteacher_rkd.lines.rendering import make_lines
 
 RKD = str(Path(sys.executable).with_name("rkd"))
 SMALL = ["--weights", "none", "--epochs", "10", "--set", "period=10", "--set", "image_size=64", "--set", "sigma=1", "--device", "cpu", "--cores", "2", "--name", "t"]

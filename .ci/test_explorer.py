@@ -16,10 +16,10 @@ import pandas as pd
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from twoteacher_rkd.data import find_category
-from twoteacher_rkd.lines import make_lines
+from twoteacher_rkd.data.datasets import find_category
+from twoteacher_rkd.lines.rendering import make_lines
 from twoteacher_rkd.recipe import make_recipe
-from twoteacher_rkd.runs import run
+from twoteacher_rkd.experiment.runs import run
 
 PICTURES = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
 CHROMIUM = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-component-update",

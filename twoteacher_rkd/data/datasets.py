@@ -388,7 +388,7 @@ def layout_problems(
     category: Category,  # any
 ) -> list[str]:
     "What is in the wrong folder, or under the wrong label."
-    suspects = [kind for kind in sorted({sample.kind for sample in category.test}) if kind.lower() in ("ok", "normal", "defect_free")]
+    suspects = [kind for kind in sorted({sample.defect_type for sample in category.test}) if kind.lower() in ("ok", "normal", "defect_free")]
     shared = Counter(sample.mask for sample in category.test if sample.mask)
     if category.dataset == "csv":
         return [f"Label {kind!r} in {category.root / category.name}.csv would count as a kind of defect: write good if its images are normal." for kind in suspects]
@@ -445,7 +445,7 @@ def check_sample(
         return [sentence]
     if sample.label and masked and not sample.mask:
         names = " or ".join(f"{pattern.format(sample.image.stem)}.png" for pattern in layout.masks) if layout else ""
-        wanted = f"expected {names} in ground_truth/{sample.kind}" if layout else "name it in the column mask, or leave that empty in all rows"
+        wanted = f"expected {names} in ground_truth/{sample.defect_type}" if layout else "name it in the column mask, or leave that empty in all rows"
         return [f"{sample.image} has no mask: {wanted}."]
     return []
 
@@ -524,7 +524,7 @@ def file_names(
     files |= {"region": category.region} if category.region else {}
     if category.dataset == "csv":
         for split, part in (("train", category.train), ("test", category.test)):
-            files |= {"\t".join((split, sample.kind, name(sample.image), name(sample.mask))): files.pop(name(sample.image)) for sample in part}
+            files |= {"\t".join((split, sample.defect_type, name(sample.image), name(sample.mask))): files.pop(name(sample.image)) for sample in part}
     return files
 
 # %% ../../nbs/data/02_datasets.ipynb #1ebdeb15
@@ -560,7 +560,7 @@ def describe(
     category: Category,  # from `find_category`
 ) -> dict:  # one row
     "Counts, kinds of defect, sizes and masks of a category, and a note where MVTec AD has other counts than as published."
-    kinds = Counter(sample.kind for sample in category.test if sample.label)
+    kinds = Counter(sample.defect_type for sample in category.test if sample.label)
     counts = (len(category.train), len(category.test))
     known = MVTEC_COUNTS.get(category.name, counts) if category.dataset == "mvtec" else counts
     return {

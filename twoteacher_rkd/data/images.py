@@ -6,7 +6,7 @@
 __all__ = ['FORMATS', 'MOST_PIXELS', 'MOST_BETWEEN', 'MEAN_COLOUR', 'IMAGENET_MEAN', 'IMAGENET_STD', 'Sample', 'decode_image',
            'decode_file', 'to_rgb', 'read_image', 'mask_values', 'mask_style', 'mask_and_style', 'read_mask',
            'image_size', 'in_threads', 'on_square', 'frame', 'load_images', 'resize_mask', 'load_masks', 'region_mask',
-           'read_region', 'scored_pixels', 'load_scored', 'normalize']
+           'read_region', 'valid_masks', 'load_valid_masks', 'normalize']
 
 # %% ../../nbs/data/01_images.ipynb #4676dc4b
 import io
@@ -27,13 +27,13 @@ from ..utils import InputError
 class Sample:
     "One image on disk."
     image: Path
-    kind: str  # `good`, or the name of a defect
+    defect_type: str  # `good`, or the name of a defect
     mask: Path | None = None  # of the defect; None for a good image, or where there is none
 
     @property
     def label(self) -> int:
         "0 for a normal image, 1 for a defective one."
-        return 0 if self.kind == "good" else 1
+        return 0 if self.defect_type == "good" else 1
 
 # %% ../../nbs/data/01_images.ipynb #cell-034
 FORMATS = ("PNG", "JPEG", "BMP", "TIFF", "WEBP")
@@ -266,7 +266,7 @@ def read_region(
     return None if path is None else resize_mask(region_mask(path), size, aspect)
 
 # %% ../../nbs/data/01_images.ipynb #5cfce4e5
-def scored_pixels(
+def valid_masks(
     sizes,  # width and height of N images
     side: int,  # S, pixels of the square
     aspect: str,  # `squeeze` or `letterbox`
@@ -277,21 +277,21 @@ def scored_pixels(
         return torch.from_numpy(region).expand(len(sizes), -1, -1)
     if aspect == "squeeze":
         return None
-    scored = np.zeros((len(sizes), side, side), bool)
-    for one, size in zip(scored, sizes, strict=True):
+    valid_mask = np.zeros((len(sizes), side, side), bool)
+    for one, size in zip(valid_mask, sizes, strict=True):
         left, top, right, bottom = frame(size, side, aspect)
         one[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = True
-    return torch.from_numpy(scored)
+    return torch.from_numpy(valid_mask)
 
 # %% ../../nbs/data/01_images.ipynb #2c967a6d
-def load_scored(
+def load_valid_masks(
     samples,  # N of them
     side: int,  # S, pixels of the square
     aspect: str,  # `squeeze` or `letterbox`
     region: np.ndarray | None,  # (S, S), bool, from `read_region`
 ) -> torch.Tensor | None:  # bool (N, S, S); None where every pixel counts
-    "`scored_pixels` of samples, whose sizes are in their files. Raises `InputError` naming a file that cannot be read."
-    return scored_pixels([image_size(sample.image) for sample in samples], side, aspect, region)
+    "`valid_masks` of samples, whose sizes are in their files. Raises `InputError` naming a file that cannot be read."
+    return valid_masks([image_size(sample.image) for sample in samples], side, aspect, region)
 
 # %% ../../nbs/data/01_images.ipynb #cell-059
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

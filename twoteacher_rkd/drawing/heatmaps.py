@@ -212,7 +212,7 @@ RUN_FIGURES = {
     "kinds": lambda run: kind_breakdown(run.scores),
     "roc": lambda run: roc_figure(run.scores.label, run.scores.score),
     "pr": lambda run: pr_figure(run.scores.label, run.scores.score),
-    "pro": lambda run: pro_figure(run.masks, run.maps, scored=run.scored),
+    "pro": lambda run: pro_figure(run.masks, run.maps, valid_mask=run.valid_mask),
     "loss": lambda run: loss_curve(run.history),
 }
 

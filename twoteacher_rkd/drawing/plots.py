@@ -180,14 +180,14 @@ def pro_figure(
     threshold=None,  # an anomaly value to mark, or None
     title: str = "",  # stands before the area
     axis=None,  # draw here; None makes a new figure
-    scored=None,  # (N, S, S), true where pixels count; None: everywhere
+    valid_mask=None,  # (N, S, S), true where pixels count; None: everywhere
 ) -> Figure:
     "The PRO curve, its area up to `limit`, and the limit. Raises `InputError` as `aupro` does."
-    area, (fpr, covered, thresholds) = aupro(masks, maps, check_limit(limit), scored), pro_curve(masks, maps, scored)
+    area, (fpr, covered, thresholds) = aupro(masks, maps, check_limit(limit), valid_mask), pro_curve(masks, maps, valid_mask)
     figure, axis = figure_and_axis(axis, 3.2, 3.3)
     point = None
     if threshold is not None:
-        normal, _ = split_scores(masks, maps) if scored is None else split_scores(masks[scored], maps[scored])
+        normal, _ = split_scores(masks, maps) if valid_mask is None else split_scores(masks[valid_mask], maps[valid_mask])
         point = (normal >= threshold).mean(), covered[np.searchsorted(-thresholds, -threshold, side="right") - 1]
     draw_curve(axis, fpr, covered, point, until=limit)
     axis.plot([0, 1], [0, 1], color=FAINT, linewidth=1, linestyle="--")

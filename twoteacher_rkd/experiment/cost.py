@@ -37,10 +37,10 @@ def arithmetic(
     images = torch.empty(recipe.batch_size, 3, recipe.image_size, recipe.image_size, device="meta")
     counted = {}
     with FlopCounterMode(display=False) as counter:
-        taps = model.extract_features(images)
+        features = model.extract_features(images)
     counted["features"] = counter.get_total_flops() // 2
     with FlopCounterMode(display=False) as counter:
-        distillation_loss(*model.train().reconstruct(taps), recipe.loss).backward()
+        distillation_loss(*model.train().reconstruct(features), recipe.loss).backward()
     counted["step"] = counter.get_total_flops() // 2
     with FlopCounterMode(display=False) as counter, torch.no_grad():
         anomaly_map(*model.eval()(images[:1]), recipe.image_size, recipe.map_fusion, recipe.sigma)
@@ -105,14 +105,14 @@ def measure_recipe(
     "Times of one recipe."
     model = build(replace(recipe, weights=("none",) * len(recipe.teachers))).to(device)
     images = torch.randint(256, (recipe.batch_size, 3, recipe.image_size, recipe.image_size), dtype=torch.uint8, device=device)
-    fast, taps = for_inference(model, recipe), extract(model, images, recipe)
+    fast, features = for_inference(model, recipe), extract(model, images, recipe)
     optimizer, step = torch.optim.Adam(model.trainable(), lr=1e-4, betas=(0.5, 0.999), fused=True), RecordedStep() if device.type == "cuda" else train_step
     prepare(optimizer, device.type == "cuda")
     while device.type == "cuda" and not step.graph:
-        step(model.train(), optimizer, taps, recipe)
+        step(model.train(), optimizer, features, recipe)
     return timed({
         "features": lambda: extract(model, images, recipe),
-        "step": lambda: step(model.train(), optimizer, taps, recipe),
+        "step": lambda: step(model.train(), optimizer, features, recipe),
         "image": lambda: compute_maps(fast, images[:1], recipe),
         "plain image": lambda: plain_maps(model, images[:1], recipe),
     }, repeats, device)
@@ -196,7 +196,7 @@ def peak_memory(
 ) -> float:  # bytes, PyTorch itself included
     "The highest resident memory of a process that trains on a CPU and keeps its features (Linux)."
     program = (f"import torch\nfrom twoteacher_rkd.recipe import Recipe\nfrom twoteacher_rkd.experiment.training import fit\nfrom twoteacher_rkd.method.model import build\n"
-               f"recipe = {replace(recipe, weights=('none',) * len(recipe.teachers), epochs=1, period=0, frozen_norms=0.0)!r}\n"
+               f"recipe = {replace(recipe, weights=('none',) * len(recipe.teachers), epochs=1, period=0, bn_freeze_fraction=0.0)!r}\n"
                f"fit(build(recipe), torch.zeros({images}, 3, recipe.image_size, recipe.image_size, dtype=torch.uint8), recipe)\n"
                "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])")  # not getrusage, which remembers the process that started this one
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

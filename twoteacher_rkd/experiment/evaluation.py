@@ -23,7 +23,7 @@ def predict_maps(
     model: nn.Module,  # trained; is left as it is
     images: Tensor,  # (N, 3, S, S), bytes
     recipe: Recipe,  # gives precision, fusion and smoothing
-    scored: Tensor | None = None,  # (N, S, S), bool, from `load_scored`; None: everything
+    valid_mask: Tensor | None = None,  # (N, S, S), bool, from `load_valid_masks`; None: everything
     batch_size: int = 8,  # images at once
     what: str = "test images",  # named by the progress bar
 ) -> Tensor:  # (N, S, S), float32, on the CPU; 0 where nothing is scored
@@ -32,7 +32,7 @@ def predict_maps(
     keep_memory()
     for start in tqdm(range(0, len(images), batch_size), desc=what, unit="batch", mininterval=1):
         part = slice(start, start + batch_size)
-        maps[part] = compute_maps(fast, images[part], recipe, None if scored is None else scored[part]).cpu()
+        maps[part] = compute_maps(fast, images[part], recipe, None if valid_mask is None else valid_mask[part]).cpu()
     return maps
 
 # %% ../../nbs/experiment/06_evaluation.ipynb #cell-007
@@ -44,7 +44,7 @@ def score_table(
     "What each test image scored; `pixels` counts the defective ones at the maps' size."
     return pd.DataFrame({
         "image": [sample.image.relative_to(category.root).as_posix() for sample in category.test],
-        "kind": [sample.kind for sample in category.test],
+        "kind": [sample.defect_type for sample in category.test],
         "label": [sample.label for sample in category.test],
         "score": image_scores(maps).numpy(),
         "pixels": masks.flatten(1).sum(1).numpy() if masks is not None else None,
@@ -55,9 +55,9 @@ def measure(
     scores: pd.DataFrame,  # from `score_table`
     maps: Tensor,  # (N, S, S)
     masks: Tensor = None,  # (N, S, S), bool, or None
-    scored: Tensor | None = None,  # (N, S, S), bool: which pixels count; None: all
+    valid_mask: Tensor | None = None,  # (N, S, S), bool: which pixels count; None: all
 ) -> dict:  # metric -> fraction, or None where it is undefined
     "All metrics of Section 4.2, with confidence intervals."
     if scores.empty:
         return dict.fromkeys(IMAGE_KEYS + PIXEL_KEYS)
-    return evaluate(scores.label.to_numpy(), scores.score.to_numpy(np.float64), masks, maps, scored=scored)
+    return evaluate(scores.label.to_numpy(), scores.score.to_numpy(np.float64), masks, maps, valid_mask=valid_mask)

@@ -95,32 +95,32 @@ def reserve(
 # %% ../../nbs/experiment/01_features.ipynb #27611a57
 def shaped(
     flat: Tensor,  # (bytes,), of all taps one after the other
-    taps: list,  # per teacher, three maps (B, C, h, w), for their shapes and types
+    features: list,  # per teacher, three maps (B, C, h, w), for their shapes and types
     count: int,  # N, images
 ) -> list:  # per teacher, three maps (N, C, h, w), which share the memory of `flat`
     "Bytes as taps of all images."
-    parts = iter(flat.split([tap[0].nbytes * count for maps in taps for tap in maps]))
-    return [[next(parts).view(tap.dtype).view(count, *tap.shape[1:]) for tap in maps] for maps in taps]
+    parts = iter(flat.split([feature[0].nbytes * count for maps in features for feature in maps]))
+    return [[next(parts).view(feature.dtype).view(count, *feature.shape[1:]) for feature in maps] for maps in features]
 
 # %% ../../nbs/experiment/01_features.ipynb #83e432c5
 def find_place(
     cache,  # a `FeatureCache`; learns where its features are kept
-    taps: list,  # of some images: per teacher, three maps (B, C, h, w)
+    features: list,  # of some images: per teacher, three maps (B, C, h, w)
 ) -> None:
     "Decide where the taps of all images are kept, and make the room; say so where there is none."
     device, count = cache.images.device, len(cache)
-    size = count * sum(tap[0].nbytes for maps in taps for tap in maps)
+    size = count * sum(feature[0].nbytes for maps in features for feature in maps)
     if size <= MEMORY_SHARE * free_memory(device):
-        cache.place, cache.kept = "memory", shaped(torch.empty(size, dtype=torch.uint8, device=device), taps, count)
+        cache.place, cache.kept = "memory", shaped(torch.empty(size, dtype=torch.uint8, device=device), features, count)
         return
     if device.type == "cpu":
         file = cache_folder() / features_name(cache.model, cache.images, cache.recipe)
         draft = file.with_name(f"{file.name}.{os.getpid()}.draft")
         with suppress(FileNotFoundError, RuntimeError):  # no such file, or one that is too short
             os.utime(file)  # used just now
-            cache.kept, cache.missing = shaped(torch.from_file(str(file), False, size, dtype=torch.uint8), taps, count), set()
+            cache.kept, cache.missing = shaped(torch.from_file(str(file), False, size, dtype=torch.uint8), features, count), set()
         if not cache.kept and reserve(draft, size):
-            cache.kept, cache.files = shaped(torch.from_file(str(draft), True, size, dtype=torch.uint8), taps, count), (draft, file)
+            cache.kept, cache.files = shaped(torch.from_file(str(draft), True, size, dtype=torch.uint8), features, count), (draft, file)
             weakref.finalize(cache, draft.unlink, missing_ok=True)
     cache.place = "file" if cache.kept else "nowhere"
     if not cache.kept:
@@ -148,21 +148,21 @@ class FeatureCache:
             if self.missing.isdisjoint(batch):
                 yield [[kept[index] for kept in maps] for maps in self.kept]
             else:
-                taps = extract(self.model, self.images[index], self.recipe)
-                self.keep(batch, index, taps)
-                yield taps
+                features = extract(self.model, self.images[index], self.recipe)
+                self.keep(batch, index, features)
+                yield features
 
     def keep(self,
         batch: list,  # the images' numbers
         index: Tensor,  # the same, on the device
-        taps: list,  # per teacher, three maps (B, C, h, w)
+        features: list,  # per teacher, three maps (B, C, h, w)
     ) -> None:
         "Keep the taps of a batch. A file that is complete now gets its name."
         if not self.place:
-            find_place(self, taps)
+            find_place(self, features)
         if self.kept and self.missing:
-            for kept, tap in zip(sum(self.kept, []), sum(taps, []), strict=True):
-                kept[index] = tap
+            for kept, feature in zip(sum(self.kept, []), sum(features, []), strict=True):
+                kept[index] = feature
             self.missing -= set(batch)
         if self.files and not self.missing:
             with suppress(FileNotFoundError):  # it has its name already, or another process needed the room

@@ -67,11 +67,11 @@ def compute_maps(
     model: nn.Module,  # from `for_inference`
     images: Tensor,  # (B, 3, S, S), bytes
     recipe: Recipe,  # gives fusion and smoothing
-    scored: Tensor | None = None,  # (B, S, S) or (S, S), bool; None: everything
+    valid_mask: Tensor | None = None,  # (B, S, S) or (S, S), bool; None: everything
 ) -> Tensor:  # (B, S, S), float32, on the model's device; 0 where nothing is scored
     "The anomaly maps of a batch of images (Section 3.4)."
     maps = anomaly_map(*model(as_inputs(model, images)), images.shape[-1], recipe.map_fusion, recipe.sigma, model.calibration or distance_maps)
-    return maps if scored is None else maps * scored.to(maps.device)
+    return maps if valid_mask is None else maps * valid_mask.to(maps.device)
 
 # %% ../../nbs/experiment/05_inference.ipynb #c61f5fef
 def image_scores(

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHUNK', 'THRESHOLDS', 'IMAGE_KEYS', 'PIXEL_KEYS', 'as_tensor', 'chunks', 'check_pair', 'ThresholdCounts', 'pick',
            'rising', 'normal_pixels', 'lookup', 'tie_starts', 'threshold_counts', 'roc_area', 'image_counts', 'auroc',
-           'pr_area', 'average_precision', 'f1_scores', 'best_f1', 'regions', 'region_shares', 'keep_scored',
+           'pr_area', 'average_precision', 'f1_scores', 'best_f1', 'regions', 'region_shares', 'keep_valid',
            'check_pixels', 'pixel_counts', 'corners', 'area_until', 'check_limit', 'pro_area', 'aupro', 'thin',
            'thin_curve', 'roc_curve', 'pr_curve', 'pro_curve', 'share_above', 'rd4ad_image', 'aupro_rd4ad', 'resample',
            'interval', 'resampled_counts', 'bootstrap_interval', 'pixel_histograms', 'bootstrap_pixels',
@@ -111,10 +111,10 @@ def rising(
 
 def normal_pixels(
     masks: torch.Tensor,  # bool, any shape
-    scored: torch.Tensor | None = None,  # bool, same shape: what counts at all; None: everything
+    valid_mask: torch.Tensor | None = None,  # bool, same shape: what counts at all; None: everything
 ) -> torch.Tensor:  # bool, same shape
     "What is normal: neither a defect nor left out."
-    return ~masks if scored is None else scored & ~masks
+    return ~masks if valid_mask is None else valid_mask & ~masks
 
 def lookup(
     scores: torch.Tensor,  # (scores,), rising
@@ -147,7 +147,7 @@ def threshold_counts(
     labels: torch.Tensor,  # bool, any shape
     scores: torch.Tensor,  # float, same shape and device
     shares: Callable | None = None,  # masks -> (defects,) float64, the part of its region that each defective pixel is
-    scored: torch.Tensor | None = None,  # bool, same shape and device: what counts at all; None: everything
+    valid_mask: torch.Tensor | None = None,  # bool, same shape and device: what counts at all; None: everything
 ) -> ThresholdCounts:
     "Sort once, chunk by chunk, and count. Both classes must be there, and no defect that does not count."
     defects = rising(pick(scores, labels))
@@ -155,7 +155,7 @@ def threshold_counts(
     lowest, highest = defects[starts], defects[torch.cat([starts[1:], starts.new_tensor([len(defects)])]) - 1]
     above, false_positives, overlap = torch.zeros_like(starts), torch.zeros_like(starts), torch.zeros_like(starts, dtype=torch.float64)
     total = 0
-    for marked, values, *counted in chunks(labels, scores, *([] if scored is None else [scored])):
+    for marked, values, *counted in chunks(labels, scores, *([] if valid_mask is None else [valid_mask])):
         if shares:
             index = lookup(lowest, pick(values, marked), right=True) - 1
             overlap += torch.bincount(index, weights=shares(marked), minlength=len(lowest))
@@ -247,41 +247,41 @@ def region_shares(
     return 1 / region.bincount().double()[region]
 
 # %% ../../nbs/experiment/03_metrics.ipynb #cell-029
-def keep_scored(
+def keep_valid(
     masks: torch.Tensor,  # (images, height, width) bool
-    scored,  # bool, of a shape that broadcasts to it: what counts at all; None: everything
+    valid_mask,  # bool, of a shape that broadcasts to it: what counts at all; None: everything
 ) -> tuple:  # masks without what does not count; `scored` as a tensor of their shape, or None; how many pixels count
     "Leave out what is not scored."
-    if scored is None:
+    if valid_mask is None:
         return masks, None, masks.numel()
-    scored = as_tensor(scored, "pixels that are scored").to(masks.device, torch.bool).expand_as(masks)
-    return masks & scored, scored, int(scored.count_nonzero())
+    valid_mask = as_tensor(valid_mask, "pixels that are scored").to(masks.device, torch.bool).expand_as(masks)
+    return masks & valid_mask, valid_mask, int(valid_mask.count_nonzero())
 
 def check_pixels(
     masks,  # (images, height, width), 1 where there is a defect
     maps,  # (images, height, width), higher means more anomalous
-    scored=None,  # as for `keep_scored`
+    valid_mask=None,  # as for `keep_valid`
 ) -> tuple:  # masks as bool, maps as float, `scored` as bool or None, all on the maps' device
     "All as tensors. Raises `InputError` for unusable values, and where no pixel or every pixel is marked."
     masks, maps = check_pair(masks, maps, ("masks", "maps"))
     if maps.ndim != 3:
         raise InputError(f"Masks and maps must have shape (images, height, width), not {tuple(maps.shape)}: reshape or stack them.")
-    masks, scored, total = keep_scored(masks, scored)
+    masks, valid_mask, total = keep_valid(masks, valid_mask)
     marked = int(masks.count_nonzero())
     if not marked:
         raise InputError(f"None of the {len(masks)} masks marks a defect, so there is no region to find: give defective images with masks.")
     if marked == total:
         raise InputError(f"All pixels of the {len(masks)} masks are marked as defective, so no false alarm is possible: check the masks.")
-    return masks, maps, scored
+    return masks, maps, valid_mask
 
 def pixel_counts(
     masks,  # (images, height, width), 1 where there is a defect
     maps,  # (images, height, width), higher means more anomalous
-    scored=None,  # as for `keep_scored`
+    valid_mask=None,  # as for `keep_valid`
 ) -> ThresholdCounts:  # with `overlap`
     "Sort all pixels once, for every pixel metric. Raises `InputError` as `check_pixels` does."
-    masks, maps, scored = check_pixels(masks, maps, scored)
-    return threshold_counts(masks, maps, region_shares, scored)
+    masks, maps, valid_mask = check_pixels(masks, maps, valid_mask)
+    return threshold_counts(masks, maps, region_shares, valid_mask)
 
 # %% ../../nbs/experiment/03_metrics.ipynb #cell-031
 def corners(
@@ -324,10 +324,10 @@ def aupro(
     masks,  # (images, height, width), 1 where there is a defect; NumPy array or tensor
     maps,  # (images, height, width), higher means more anomalous
     limit: float = 0.3,  # largest false positive rate
-    scored=None,  # as for `keep_scored`
+    valid_mask=None,  # as for `keep_valid`
 ) -> float:  # 0 to 1, chance is limit / 2
     "Exact area under the per-region overlap curve (Section 4.2, D12). Raises `InputError` as `check_pixels` and `check_limit` do."
-    return float(pro_area(pixel_counts(masks, maps, scored), check_limit(limit)))
+    return float(pro_area(pixel_counts(masks, maps, valid_mask), check_limit(limit)))
 
 # %% ../../nbs/experiment/03_metrics.ipynb #cell-040
 def thin(
@@ -376,10 +376,10 @@ def pr_curve(
 def pro_curve(
     masks,  # (images, height, width), 1 where there is a defect
     maps,  # (images, height, width), higher means more anomalous
-    scored=None,  # as for `keep_scored`
+    valid_mask=None,  # as for `keep_valid`
 ) -> tuple:  # false positive rate, per-region overlap, thresholds (falling): arrays of at most 2000
     "The PRO curve, thinned for drawing. Raises `InputError` as `check_pixels` does."
-    counts = pixel_counts(masks, maps, scored)
+    counts = pixel_counts(masks, maps, valid_mask)
     return tuple(column.cpu().numpy() for column in thin_curve(counts, counts.overlap))
 
 # %% ../../nbs/experiment/03_metrics.ipynb #cell-049
@@ -395,16 +395,16 @@ def rd4ad_image(
     mask: torch.Tensor,  # (height, width) bool, with a defect
     values: torch.Tensor,  # (height, width) float
     limit: float,  # FPR must be smaller
-    scored: torch.Tensor | None = None,  # (height, width) bool: what counts at all; None: everything
+    valid_mask: torch.Tensor | None = None,  # (height, width) bool: what counts at all; None: everything
 ) -> float:
     "The area that RD4AD's code computes for one image."
-    low, high = (float(end) for end in (values if scored is None else values[scored]).aminmax())
+    low, high = (float(end) for end in (values if valid_mask is None else values[valid_mask]).aminmax())
     thresholds = np.arange(low, high, (high - low) / 200) if high > low else np.array([low])
     passed = torch.searchsorted(torch.from_numpy(thresholds).to(values.device), values.double())
     region = regions(mask[None])
     sizes = region.bincount().double()
     pro = share_above(passed[mask], 1 / sizes[region] / len(sizes), len(thresholds))
-    normal = passed[normal_pixels(mask, scored)]
+    normal = passed[normal_pixels(mask, valid_mask)]
     fpr = share_above(normal, torch.ones_like(normal, dtype=torch.float64), len(thresholds)) / max(len(normal), 1)
     fpr, pro = fpr[fpr < limit].flip(0), pro[fpr < limit].flip(0)
     if not fpr.any():
@@ -415,12 +415,12 @@ def aupro_rd4ad(
     masks,  # (images, height, width), 1 where there is a defect
     maps,  # (images, height, width), higher means more anomalous
     limit: float = 0.3,  # FPR must be smaller
-    scored=None,  # as for `keep_scored`
+    valid_mask=None,  # as for `keep_valid`
 ) -> float:
     "PRO as the public code of RD4AD computes it, for comparison with its tables (D12). Raises `InputError` as `aupro` does."
-    masks, maps, scored = check_pixels(masks, maps, scored)
+    masks, maps, valid_mask = check_pixels(masks, maps, valid_mask)
     check_limit(limit)
-    each = zip(masks, maps, itertools.repeat(limit), itertools.repeat(None) if scored is None else scored)
+    each = zip(masks, maps, itertools.repeat(limit), itertools.repeat(None) if valid_mask is None else valid_mask)
     return float(np.mean([rd4ad_image(mask, *others) for mask, *others in each if mask.any()]))
 
 # %% ../../nbs/experiment/03_metrics.ipynb #cell-059
@@ -490,12 +490,12 @@ def pixel_histograms(
     masks: torch.Tensor,  # (images, height, width) bool
     maps: torch.Tensor,  # (images, height, width) float, same device
     grid: torch.Tensor,  # (bins,) lower ends of the bins, falling; the last is -infinity
-    scored: torch.Tensor | None = None,  # as the masks, which mark nothing else: what counts at all; None: everything
+    valid_mask: torch.Tensor | None = None,  # as the masks, which mark nothing else: what counts at all; None: everything
 ) -> torch.Tensor:  # (3, images, bins) float64: defective pixels, normal pixels, sum over regions of their share
     "One histogram of each kind for each image."
     ends, bins = grid.flip(0), len(grid)
     rows = []
-    for mask, values, *counted in zip(masks, maps, *([] if scored is None else [scored]), strict=True):
+    for mask, values, *counted in zip(masks, maps, *([] if valid_mask is None else [valid_mask]), strict=True):
         index = bins - torch.bucketize(values, ends, right=True)
         kinds = ((index[mask], None), (index[normal_pixels(mask, *counted)], None), (index[mask], region_shares(mask[None])))
         rows.append(torch.stack([torch.bincount(where, weights, bins).double() for where, weights in kinds]))
@@ -509,15 +509,15 @@ def bootstrap_pixels(
     seed: int = 88,  # of the drawing
     limit: float = 0.3,  # of `aupro`
     counts: ThresholdCounts | None = None,  # what `pixel_counts` gave, if it is there already
-    scored=None,  # as for `keep_scored`
+    valid_mask=None,  # as for `keep_valid`
 ) -> dict:  # `pixel_auroc` and `aupro`: low, high
     "Bootstrap intervals of the pixel metrics, drawing whole images. Raises `InputError` as `aupro` does."
     check_limit(limit)
-    masks, maps, scored = check_pixels(masks, maps, scored)
-    counts = counts or pixel_counts(masks, maps, scored)
+    masks, maps, valid_mask = check_pixels(masks, maps, valid_mask)
+    counts = counts or pixel_counts(masks, maps, valid_mask)
     heights = (counts.true_positives.double() / counts.true_positives[-1], counts.overlap)
     grid = torch.cat([thin_curve(counts, height, 500)[2] for height in heights]).unique().flip(0)
-    defects, normals, overlap = (resample(masks.flatten(1).any(1), n, seed) @ kind for kind in pixel_histograms(masks, maps, grid, scored))
+    defects, normals, overlap = (resample(masks.flatten(1).any(1), n, seed) @ kind for kind in pixel_histograms(masks, maps, grid, valid_mask))
     drawn = resampled_counts(grid, defects, normals, overlap)
     return {"pixel_auroc": interval(roc_area(drawn), level), "aupro": interval(pro_area(drawn, limit), level)}
 
@@ -546,13 +546,13 @@ def evaluate_pixels(
     n: int = 1000,  # resamples of the intervals
     seed: int = 88,  # of the drawing
     limit: float = 0.3,  # of the false positive rate, for both PRO figures
-    scored=None,  # as for `keep_scored`
+    valid_mask=None,  # as for `keep_valid`
 ) -> dict:  # `PIXEL_KEYS`
     "All pixel figures from one sort. Raises `InputError` as `aupro` does."
-    counts = pixel_counts(masks, maps, scored)
-    intervals = bootstrap_pixels(masks, maps, n=n, seed=seed, limit=limit, counts=counts, scored=scored)
+    counts = pixel_counts(masks, maps, valid_mask)
+    intervals = bootstrap_pixels(masks, maps, n=n, seed=seed, limit=limit, counts=counts, valid_mask=valid_mask)
     values = (roc_area(counts), *intervals["pixel_auroc"], pr_area(counts), f1_scores(counts).max(),
-              pro_area(counts, limit), *intervals["aupro"], aupro_rd4ad(masks, maps, limit, scored))
+              pro_area(counts, limit), *intervals["aupro"], aupro_rd4ad(masks, maps, limit, valid_mask))
     return dict(zip(PIXEL_KEYS, map(float, values), strict=True))
 
 # %% ../../nbs/experiment/03_metrics.ipynb #cell-075
@@ -563,7 +563,7 @@ def evaluate(
     maps=None,  # (images, height, width), higher means more anomalous; needed with masks
     n: int = 1000,  # resamples of the intervals
     seed: int = 88,  # of the drawing
-    scored=None,  # as for `keep_scored`: of the pixels; image scores come with their own
+    valid_mask=None,  # as for `keep_valid`: of the pixels; image scores come with their own
 ) -> dict:  # `IMAGE_KEYS` and `PIXEL_KEYS`, fractions from 0 to 1, or None where it cannot be measured
     "Every figure of a test set, with bootstrap intervals. Raises `InputError` for unusable values."
     result = {**evaluate_images(labels, scores, n, seed), **dict.fromkeys(PIXEL_KEYS)}
@@ -572,7 +572,7 @@ def evaluate(
         images = as_tensor(labels, "labels").numel()
         if len(maps) != images:
             raise InputError(f"There are {len(maps)} maps for {images} labels: give one map for each image.")
-        marked, _, total = keep_scored(masks, scored)
+        marked, _, total = keep_valid(masks, valid_mask)
         if 0 < marked.count_nonzero() < total:
-            result.update(evaluate_pixels(masks, maps, n, seed, scored=scored))
+            result.update(evaluate_pixels(masks, maps, n, seed, valid_mask=valid_mask))
     return result

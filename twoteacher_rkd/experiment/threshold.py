@@ -87,7 +87,7 @@ def choose_threshold(
         raise InputError(f"The wanted rate of false alarms is {wanted}: it must be above 0 and below 0.5, the usual value is 0.01.")
     if len(scores) < LEAST_IMAGES:
         raise InputError(f"A threshold cannot be chosen from {len(scores)} normal images that training has not seen; {LEAST_IMAGES} are the least: "
-                         "add normal images, or keep more of them out (--set held_out=0.2; it needs 32).")
+                         "add normal images, or keep more of them out (--set val_fraction=0.2; it needs 32).")
     return by_order(scores, wanted) if wanted * (len(scores) + 1) >= 1 else by_tail(scores, wanted)
 
 # %% ../../nbs/experiment/08_threshold.ipynb #1036d33f
@@ -114,7 +114,7 @@ def load_threshold(
     path = Path(folder) / "threshold.json"
     if not path.is_file():
         raise InputError(f"{str(folder)!r} has no threshold: too few normal images were kept out of its training. "
-                         "Train with --set held_out=0.2, or give a threshold yourself.")
+                         "Train with --set val_fraction=0.2, or give a threshold yourself.")
     try:
         return Threshold(**json.loads(path.read_text()))
     except (ValueError, TypeError) as error:

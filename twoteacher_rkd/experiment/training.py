@@ -60,12 +60,12 @@ class TrainingError(RuntimeError):
 def train_step(
     model: nn.Module,  # in training mode
     optimizer: torch.optim.Optimizer,  # over `model.trainable()`
-    taps: list,  # per teacher, three maps (B, C, h, w)
+    features: list,  # per teacher, three maps (B, C, h, w)
     recipe: Recipe,  # gives loss and precision
 ) -> Tensor:  # scalar, the loss before the step
     "One step on one batch."
-    with torch.autocast(taps[0][0].device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
-        loss = distillation_loss(*model.reconstruct(taps), recipe.loss)
+    with torch.autocast(features[0][0].device.type, torch.bfloat16, enabled=recipe.precision == "bf16"):
+        loss = distillation_loss(*model.reconstruct(features), recipe.loss)
     optimizer.zero_grad(set_to_none=True)
     loss.backward()
     optimizer.step()
@@ -85,17 +85,17 @@ class RecordedStep:
         outside.wait_stream(self.stream)
         return loss
 
-    def take(self, model, optimizer, taps, recipe):
+    def take(self, model, optimizer, features, recipe):
         "The step, on the stream of its own."
         if self.usual:
             self.usual -= 1
-            return train_step(model, optimizer, taps, recipe)
+            return train_step(model, optimizer, features, recipe)
         if not self.graph:
-            self.graph, self.taps = torch.cuda.CUDAGraph(), [[tap.clone() for tap in maps] for maps in taps]
+            self.graph, self.features = torch.cuda.CUDAGraph(), [[feature.clone() for feature in maps] for maps in features]
             with torch.cuda.graph(self.graph, stream=self.stream, capture_error_mode="thread_local"):
-                self.loss = train_step(model, optimizer, self.taps, recipe)
-        for kept, tap in zip(sum(self.taps, []), sum(taps, []), strict=True):
-            kept.copy_(tap)
+                self.loss = train_step(model, optimizer, self.features, recipe)
+        for kept, feature in zip(sum(self.features, []), sum(features, []), strict=True):
+            kept.copy_(feature)
         self.graph.replay()
         return self.loss.clone()
 
@@ -123,16 +123,16 @@ def set_rate(
 def train_epoch(
     model: nn.Module,  # in training mode
     optimizer: torch.optim.Optimizer,  # over `model.trainable()`
-    features: FeatureCache,  # of all images
+    cache: FeatureCache,  # of all images
     recipe: Recipe,  # gives everything else
     epoch: int,  # from 0
     bar: tqdm,  # moves by one per batch
     step=train_step,  # or a `RecordedStep`
 ) -> float:  # mean loss
     "All batches of one epoch. Raises `TrainingError` where a loss is not finite."
-    order, losses = batches(len(features), recipe, epoch), []
-    for taps in features.epoch(order):
-        losses.append(step(model, optimizer, taps, recipe))
+    order, losses = batches(len(cache), recipe, epoch), []
+    for features in cache.epoch(order):
+        losses.append(step(model, optimizer, features, recipe))
         bar.update()
     losses = torch.stack(losses).tolist()
     for number, loss in enumerate(losses):
@@ -148,7 +148,7 @@ def first_frozen(
     recipe: Recipe,  # gives the number of epochs and the share of them
 ) -> int:  # from 0; the number of epochs, where there is none
     "The first epoch that is trained with frozen statistics (D27)."
-    return recipe.epochs - int(recipe.frozen_norms * recipe.epochs)
+    return recipe.epochs - int(recipe.bn_freeze_fraction * recipe.epochs)
 
 # %% ../../nbs/experiment/02_training.ipynb #56714800
 def training_mode(
@@ -156,7 +156,7 @@ def training_mode(
     recipe: Recipe,  # gives the number of epochs and the share of them that is trained with frozen statistics
     epoch: int,  # from 0
 ) -> None:
-    "Put a model into training mode; in the last `frozen_norms` of the epochs its batch norms use and keep the running statistics (D27)."
+    "Put a model into training mode; in the last `bn_freeze_fraction` of the epochs its batch norms use and keep the running statistics (D27)."
     model.train()
     for module in model.modules():
         if epoch >= first_frozen(recipe) and isinstance(module, nn.BatchNorm2d):
@@ -211,7 +211,7 @@ def fit(
     keep_memory()
     identity = recipe_to_json(recipe) + fingerprint
     history = load_checkpoint(checkpoint, model, optimizer, identity) if checkpoint and checkpoint.exists() else []
-    features, steps, on_gpu = FeatureCache(model, images, recipe), len(batches(len(images), recipe, 0)), next(model.parameters()).is_cuda
+    cache, steps, on_gpu = FeatureCache(model, images, recipe), len(batches(len(images), recipe, 0)), next(model.parameters()).is_cuda
     prepare(optimizer, on_gpu)
     due = 0  # when the next checkpoint is
     with tqdm(total=recipe.epochs * steps, initial=len(history) * steps, unit="batch", desc="train", mininterval=1) as bar:
@@ -221,7 +221,7 @@ def fit(
             rate = set_rate(optimizer, learning_rate(recipe, epoch))
             if epoch in (len(history), first_frozen(recipe)):
                 step = RecordedStep() if on_gpu else train_step
-            loss = train_epoch(model, optimizer, features, recipe, epoch, bar, step)
+            loss = train_epoch(model, optimizer, cache, recipe, epoch, bar, step)
             history.append({"epoch": epoch + 1, "loss": loss, "learning_rate": rate, "seconds": round(time.perf_counter() - start, 3)})
             if checkpoint and time.perf_counter() >= due:
                 saving = time.perf_counter()

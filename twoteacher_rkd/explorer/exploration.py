@@ -131,14 +131,14 @@ def order_images(
 def coarse_pro_curve(
     masks: np.ndarray,  # (N, S, S) bool, something in it
     maps: np.ndarray,  # (N, S, S)
-    scored: np.ndarray = None,  # (N, S, S) bool: which pixels count; None: all
+    valid_mask: np.ndarray = None,  # (N, S, S) bool: which pixels count; None: all
     bins: int = 250,
 ) -> tuple:  # false positive rate, mean region overlap, thresholds (falling)
     "The PRO curve at evenly spaced thresholds."
     low, high = map_limits(maps)
     thresholds = torch.linspace(high, low, bins)
     grid = torch.cat([thresholds[:-1], torch.tensor([-torch.inf])])
-    arrays = [None if values is None else torch.from_numpy(values) for values in (masks, maps, scored)]
+    arrays = [None if values is None else torch.from_numpy(values) for values in (masks, maps, valid_mask)]
     _, normals, overlap = pixel_histograms(*arrays[:2], grid, arrays[2]).sum(1).cumsum(-1)
     return tuple((values / values[-1]).numpy() for values in (normals, overlap)) + (thresholds.numpy(),)
 
@@ -150,7 +150,7 @@ class Results:
     ):
         self.run = Run(folder)
         self.scores, self.maps, self.masks = read_results(self.run)
-        self.scored = self.run.scored  # (N, S, S) bool, or None where every pixel counts
+        self.valid_mask = self.run.valid_mask  # (N, S, S) bool, or None where every pixel counts
         self.category = str(self.run.provenance.get("category", self.run.folder.parts[-2]))
         self.size, self.limits = self.maps.shape[-1], map_limits(self.maps)
         self.score_range = float(self.scores["score"].min()), float(self.scores["score"].max())
@@ -164,9 +164,9 @@ class Results:
     @cached_property
     def pro(self):
         "The coarse PRO curve, or None without masks."
-        if self.masks is None or not self.masks.any() or (self.masks if self.scored is None else self.masks | ~self.scored).all():
+        if self.masks is None or not self.masks.any() or (self.masks if self.valid_mask is None else self.masks | ~self.valid_mask).all():
             return None
-        return coarse_pro_curve(self.masks, self.maps, self.scored)
+        return coarse_pro_curve(self.masks, self.maps, self.valid_mask)
 
     @cached_property
     def detector(self):
@@ -256,7 +256,7 @@ class Exploration:
     row = property(lambda self: self.results.scores.iloc[self.index], doc="The current image's row of scores.csv.")
     values = property(lambda self: self.results.maps[self.index], doc="The current image's anomaly map.")
     mask = property(lambda self: None if self.results.masks is None else self.results.masks[self.index], doc="Its mask, or None.")
-    scored = property(lambda self: None if self.results.scored is None else self.results.scored[self.index], doc="Which of its pixels count, or None.")
+    valid_mask = property(lambda self: None if self.results.valid_mask is None else self.results.valid_mask[self.index], doc="Which of its pixels count, or None.")
     path = property(lambda self: find_image(self.row.image, self.results.category, self.data_root), doc="Its file, or None.")
     position = property(lambda self: int(np.flatnonzero(self.rows == self.index)[0]), doc="Its position in the order, from 0.")
 
@@ -292,7 +292,7 @@ def compute_inside(
     "Compute the current image's `intermediate_maps` into `one.inside`. Raises `InputError` where image or model cannot be had."
     if one.index not in one.inside:
         found = intermediate_maps(one.results.detector.model, one.results.run.recipe, one.image())
-        one.inside[one.index] = found if one.scored is None else {**found, "map": found["map"] * one.scored}
+        one.inside[one.index] = found if one.valid_mask is None else {**found, "map": found["map"] * one.valid_mask}
 
 # %% ../../nbs/explorer/01_exploration.ipynb #ce2d2e8f
 def matching_threshold(

@@ -63,7 +63,7 @@ def outline(
 def outlines_svg(
     predicted: tuple,  # a map and the threshold
     mask=None,  # the true region, or None
-    scored=None,  # where pixels count; None: everywhere
+    valid_mask=None,  # where pixels count; None: everywhere
 ) -> str:
     "Outlines as they lie above a panel."
     def line(path, colour, dashes=""):
@@ -72,7 +72,7 @@ def outlines_svg(
         return f"<path {common} {below}/><path {common} {above}/>" if path else ""
     true, size = "" if mask is None else outline(mask, 0.5), len(predicted[0])
     lines = line(true, "white") + line(outline(*predicted), "#56B4E9", 'stroke-dasharray="5 2"')
-    lines += "" if scored is None else line(outline(scored, 0.5), "#ddd", 'stroke-dasharray="1 4"')
+    lines += "" if valid_mask is None else line(outline(valid_mask, 0.5), "#ddd", 'stroke-dasharray="1 4"')
     return f'<svg viewBox="0 0 {size} {size}" aria-hidden="true">{lines}</svg>'
 
 # %% ../../nbs/explorer/02_panels.ipynb #49ed17f0
@@ -162,7 +162,7 @@ def outlines_html(
 ) -> str:
     "The upper layer: the predicted outline on the last two panels, with that of what is scored; the true one on the overlay."
     predicted = one.values, one.threshold
-    layers = ["", "", outlines_svg(predicted, scored=one.scored), outlines_svg(predicted, one.mask, one.scored)]
+    layers = ["", "", outlines_svg(predicted, valid_mask=one.valid_mask), outlines_svg(predicted, one.mask, one.valid_mask)]
     return '<div class="rkd-row">' + "".join(figure_html("", "", "&nbsp;", layer) for layer in layers) + "</div>"
 
 # %% ../../nbs/explorer/02_panels.ipynb #37753841
@@ -171,7 +171,7 @@ def reading_html(
 ) -> str:
     "The map's value where the pointer last was, if that was on the current image."
     if not one.point or one.point[0] != one.index:
-        dotted = "" if one.scored is None else "; dotted: what is scored"
+        dotted = "" if one.valid_mask is None else "; dotted: what is scored"
         return f"Move the pointer over heatmap or overlay to read values. Dashed: prediction; white: true defect{dotted}."
     size = one.results.size
     column, row = (min(max(int(share * size), 0), size - 1) for share in one.point[1:])  # a hand may slip over the edge

@@ -40,7 +40,7 @@ def card_html(
     except InputError:
         pass  # the map lies on grey
     name, image = verdict(one.row.label, one.row.score, one.threshold), html.escape(one.row.image)
-    lines = outlines_svg((one.values, one.threshold), one.mask, one.scored)
+    lines = outlines_svg((one.values, one.threshold), one.mask, one.valid_mask)
     css, words = "rkd-wrong" if name in WRONG else "", describe_map(one.values, one.threshold)
     return (f'<article style="{pictures}"><div class="photo" role="img" aria-label="Input {image}"></div>'
             f'<div class="over" role="img" aria-label="Overlay: {words}"><i class="photo"></i><i class="heat"></i>{lines}</div>'
@@ -96,7 +96,7 @@ def contact_sheet(
     one.sort(order="score", threshold=threshold)
     results, threshold = one.results, one.threshold
     title = html.escape(f"{results.category}: {results.run.folder.name}")
-    dotted = "" if results.scored is None else "; dotted: what is scored"
+    dotted = "" if results.valid_mask is None else "; dotted: what is scored"
     told = f"{len(results.scores)} test images, highest score first. The threshold {origin}.<br>Dashed: prediction; white: true defect{dotted}."
     if warning(results.run.metrics):
         told = f"<b>{html.escape(warning(results.run.metrics))}</b><br>{told}"

@@ -19,7 +19,7 @@ from skimage.measure import label, regionprops
 from torch import nn
 
 from ..data.datasets import every_image
-from ..data.images import frame, on_square, read_image, scored_pixels, to_rgb
+from ..data.images import frame, on_square, read_image, valid_masks, to_rgb
 from ..experiment.inference import compute_maps, for_inference, image_scores
 from ..experiment.runs import Run
 from ..experiment.threshold import run_threshold
@@ -170,8 +170,8 @@ def judge_batch(
 ) -> list:  # of `Prediction`
     "What a detector says of some images."
     recipe, sizes = detector.recipe, [size for size, _ in prepared]
-    scored = scored_pixels(sizes, recipe.image_size, recipe.aspect, detector.region)
-    maps = compute_maps(detector.model, torch.stack([pixels for _, pixels in prepared]), recipe, scored).cpu()
+    valid_mask = valid_masks(sizes, recipe.image_size, recipe.aspect, detector.region)
+    maps = compute_maps(detector.model, torch.stack([pixels for _, pixels in prepared]), recipe, valid_mask).cpu()
     scores, maps = image_scores(maps).tolist(), maps.numpy()
     return [Prediction(name, size, score, score >= detector.threshold, find_regions(values, detector.threshold, size, recipe.aspect), values, recipe.aspect)
             for name, size, score, values in zip(names, sizes, scores, maps, strict=True)]

@@ -27,7 +27,7 @@ from PIL import Image
 from torch import Tensor, nn
 
 import twoteacher_rkd
-from ..data.images import MEAN_COLOUR, Sample, load_images, load_scored, normalize, read_image
+from ..data.images import MEAN_COLOUR, Sample, load_images, load_valid_masks, normalize, read_image
 from ..experiment.calibration import residual
 from ..experiment.evaluation import predict_maps
 from ..experiment.inference import image_scores
@@ -91,13 +91,13 @@ class Pipeline(nn.Module):
         images: Tensor,  # uint8 (N, H, W, 3), RGB
     ) -> tuple:  # map (N, S, S), score (N), defect (N)
         size = self.recipe.image_size
-        pixels, scored = images.permute(0, 3, 1, 2), self.region
+        pixels, valid_mask = images.permute(0, 3, 1, 2), self.region
         if self.recipe.aspect == "letterbox":
             pixels, reached = on_ground(pixels, size)
-            scored = reached if scored is None else scored
+            valid_mask = reached if valid_mask is None else valid_mask
         small = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
         maps = anomaly_map(*self.model(normalize(small)), size, self.recipe.map_fusion, self.recipe.sigma, self.model.calibration or half_squares)
-        maps = maps if scored is None else maps * scored
+        maps = maps if valid_mask is None else maps * valid_mask
         score = image_scores(maps)
         return maps, score, score >= self.threshold
 
@@ -195,9 +195,9 @@ def compare(
     small, threshold = load_images(samples, size, aspect), pipeline.threshold.numpy()
     every = predict_maps(pipeline.model, small, pipeline.recipe, what="check")
     whole = [np.asarray(read_image(sample.image)) for sample in samples]
-    for images, scored, allowed in ((small.permute(0, 2, 3, 1).numpy(), load_scored(samples, size, "squeeze", region), tolerance),
-                                    (whole, load_scored(samples, size, aspect, region), max(tolerance, ROUNDING))):
-        expected = every if scored is None else every * scored
+    for images, valid_mask, allowed in ((small.permute(0, 2, 3, 1).numpy(), load_valid_masks(samples, size, "squeeze", region), tolerance),
+                                    (whole, load_valid_masks(samples, size, aspect, region), max(tolerance, ROUNDING))):
+        expected = every if valid_mask is None else every * valid_mask
         wanted, expected = image_scores(expected).numpy(), expected.numpy()
         extent = max(float(np.ptp(expected)), 1e-12)
         maps, scores, defects = (np.concatenate(part) for part in zip(*[infer(image[None]) for image in images], strict=True))

@@ -31,24 +31,24 @@ class MAFFM(nn.Module):
         r: int,  # channel reduction in MS-CAM and iAFF
     ):
         super().__init__()
-        width = max(taps[-1] for taps in channels)
-        self.attention = nn.ModuleList(nn.ModuleList(MSCAM(c, r) if attention else nn.Identity() for c in taps) for taps in channels)
-        self.mff = nn.ModuleList(MFF(taps, width) for taps in channels)
+        width = max(features[-1] for features in channels)
+        self.attention = nn.ModuleList(nn.ModuleList(MSCAM(c, r) if attention else nn.Identity() for c in features) for features in channels)
+        self.mff = nn.ModuleList(MFF(features, width) for features in channels)
         self.fusion = IAFF(3 * width, r) if iterative else None
         self.oce = OCE(3 * width, 2 * width)
         self.embedding_channels = 2 * width
 
     def multi_scale_features(self,
-        taps: list,  # per teacher, three maps
+        features: list,  # per teacher, three maps
     ) -> list:  # per teacher, one map (B, 3 width, h, w)
         "Each teacher's taps, weighted and brought to one size."
-        return [mff([weigh(tap) for weigh, tap in zip(attention, maps, strict=True)])
-                for mff, attention, maps in zip(self.mff, self.attention, taps, strict=True)]
+        return [mff([weigh(feature) for weigh, feature in zip(attention, maps, strict=True)])
+                for mff, attention, maps in zip(self.mff, self.attention, features, strict=True)]
 
     def forward(self,
-        taps: list,  # per teacher, three maps
+        features: list,  # per teacher, three maps
     ) -> Tensor:  # the embedding, (B, 2 width, h / 2, w / 2)
-        maps = self.multi_scale_features(taps)
+        maps = self.multi_scale_features(features)
         return self.oce(self.fusion(*maps) if self.fusion else sum(maps))
 
 # %% ../../nbs/method/07_model.ipynb #cell-007
@@ -87,11 +87,11 @@ class TwoTeacherRKD(nn.Module):
         return self.reconstruct(self.extract_features(x))
 
     def reconstruct(self,
-        taps: list,  # per teacher, three maps
+        features: list,  # per teacher, three maps
     ) -> tuple:  # two lists of three maps, as from `forward`
         "The taps side by side, and the student's reconstruction of them."
-        target = [torch.cat(maps, 1) for maps in zip(*taps, strict=True)]
-        return target, self.student(self.bottleneck(taps))
+        target = [torch.cat(maps, 1) for maps in zip(*features, strict=True)]
+        return target, self.student(self.bottleneck(features))
 
     def trainable(self) -> list:
         "The parameters that training changes: bottleneck and student."

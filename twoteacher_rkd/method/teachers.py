@@ -76,11 +76,11 @@ class Teacher(nn.Module):
     ) -> list:  # taps (B, C1, H/4, W/4), (B, C2, H/8, W/8), (B, C3, H/16, W/16)
         for part in STEM:
             x = getattr(self, part)(x)
-        taps = []
+        features = []
         for stage in STAGES:
             x = getattr(self, stage)(x)
-            taps.append(x)
-        return taps
+            features.append(x)
+        return features
 
 # %% ../../nbs/method/01_teachers.ipynb #cell-010
 def initialise(

@@ -32,7 +32,7 @@ def write_config(
     folder: Path,  # to write into
 ) -> dict:
     "What Snakemake and the jobs need to know, written into a file."
-    gpus, runs = visible_gpus(batch), [job for job in jobs.values() if job["kind"] == "run"]
+    gpus, runs = visible_gpus(batch), [job for job in jobs.values() if job["type"] == "run"]
     parallel = len(gpus) * batch.slots or batch.cores
     for job in runs if gpus else []:
         job["parameters"]["device"] = "cuda"  # the one that its slot makes visible
@@ -91,7 +91,7 @@ def is_torn(
     job: dict,
 ) -> bool:
     "Whether the notebook of a run is there, and the run is not."
-    return job["kind"] == "run" and Path(target).exists() and not Path(target).with_name("metrics.json").exists()
+    return job["type"] == "run" and Path(target).exists() and not Path(target).with_name("metrics.json").exists()
 
 # %% ../../nbs/paper/08_batch.ipynb #5fd22399
 @contextmanager
@@ -158,7 +158,7 @@ def record_killed(
     if log.exists() and not Path(target).exists() and not failure(job):
         with log.open("a", encoding="utf-8") as words:
             words.write("\nfailed: Its process was killed; perhaps the memory did not suffice.\n")
-        if job["kind"] == "run":
+        if job["type"] == "run":
             keep_failure(Path(target).parent, log.with_suffix(".ipynb"), "The process of this run was killed.\n")
 
 # %% ../../nbs/paper/08_batch.ipynb #05cbc4b9
@@ -216,8 +216,8 @@ def seconds_left(
     "What the rest of the batch will take."
     parts = []
     for target, job, spent in jobs:
-        seconds = overhead.get(job["kind"], OVERHEAD)
-        if job["kind"] == "run":
+        seconds = overhead.get(job["type"], OVERHEAD)
+        if job["type"] == "run":
             if not rates:
                 return None
             seconds += rates.get(recipe_of(target), sum(rates.values()) / len(rates)) * (job["images"] or 240)  # MVTec AD's mean
@@ -257,8 +257,8 @@ class ProgressPrinter:
     def tell(self, target: str, job: dict, seconds: float) -> None:
         "Print how a job ended and the time that is left, and remember what starting and drawing cost."
         if not failure(job):
-            known = read_metrics(target) if job["kind"] == "run" else {}
-            self.seconds[job["kind"]].append(max(0, seconds - known.get("train_seconds", 0) - known.get("test_seconds", 0)))
+            known = read_metrics(target) if job["type"] == "run" else {}
+            self.seconds[job["type"]].append(max(0, seconds - known.get("train_seconds", 0) - known.get("test_seconds", 0)))
         overhead = {kind: sum(values) / len(values) for kind, values in self.seconds.items() if values}
         left = [(target, job, time.time() - self.started.get(target, time.time())) for target, job in self.left.items()]
         rest = seconds_left(left, known_rates(self.batch.runs), self.config["parallel"], overhead) if left else None
@@ -273,7 +273,7 @@ def outcome(
     "How a job ended, in a line."
     if failure(job):
         return f"{job['label']}: failed: {failure(job)}"
-    if job["kind"] != "run":
+    if job["type"] != "run":
         return f"{job['label']}: drawn"
     known, names = read_metrics(target), {"image_auroc": "image ROC-AUC", "pixel_auroc": "pixel ROC-AUC", "aupro": "PRO"}
     values = [f"{what} {100 * known[key]:.1f} %" for key, what in names.items() if known.get(key) is not None]
@@ -308,10 +308,10 @@ def measure_step(
     model = build(replace(recipe, weights=("none",) * len(recipe.teachers))).to(where).train()
     optimizer = torch.optim.Adam(model.trainable(), lr=recipe.learning_rate)
     images = torch.randint(256, (recipe.batch_size, 3, recipe.image_size, recipe.image_size), dtype=torch.uint8, device=where)
-    taps = extract(model, images, recipe)
+    features = extract(model, images, recipe)
     for _ in range(2):
         start = time.perf_counter()
-        train_step(model, optimizer, taps, recipe).item()  # waits for a GPU
+        train_step(model, optimizer, features, recipe).item()  # waits for a GPU
         seconds = time.perf_counter() - start
     torch.set_num_threads(before)
     return seconds * recipe.epochs / recipe.batch_size
@@ -323,9 +323,9 @@ def forecast(
     due: list,  # from `to_do`
 ) -> None:
     "Print what a batch would do."
-    jobs, kinds = config["jobs"], Counter(job["kind"] for job in config["jobs"].values())
-    wanted = [target for target in due if jobs[target]["kind"] == "run"]
-    drawn = [jobs[target]["label"] for target in due if jobs[target]["kind"] == "notebook"]
+    jobs, kinds = config["jobs"], Counter(job["type"] for job in config["jobs"].values())
+    wanted = [target for target in due if jobs[target]["type"] == "run"]
+    drawn = [jobs[target]["label"] for target in due if jobs[target]["type"] == "notebook"]
     about = describe(batch)
     print(f"{about[0].upper()}{about[1:]}; runs in {batch.runs}.")
     if not batch.draw_only:
@@ -352,7 +352,7 @@ def check_images(
     from twoteacher_rkd.utils import InputError
 
     marks = {}
-    for folder, job in ((Path(target).parent, job) for target, job in jobs.items() if job["kind"] == "run"):
+    for folder, job in ((Path(target).parent, job) for target, job in jobs.items() if job["type"] == "run"):
         if (folder / "metrics.json").is_file():
             where = tuple(job["parameters"][name] for name in ("data_root", "category", "dataset"))
             try:
@@ -372,7 +372,7 @@ def make_data(
 
     from twoteacher_rkd.lines.rendering import make_lines
 
-    names = {job["parameters"]["category"] for job in jobs.values() if job["kind"] == "run"}
+    names = {job["parameters"]["category"] for job in jobs.values() if job["type"] == "run"}
     if not batch.data_root and names:
         root = Path(data_folder(batch, "lines"))
         root.mkdir(parents=True, exist_ok=True)
@@ -423,10 +423,10 @@ def summary(
     "Print what there is now, and what failed."
     bad = {target: job for target, job in jobs.items() if failure(job)}
     for kind, what in {"run": "runs", "notebook": "notebooks"}.items():
-        targets = [target for target, job in jobs.items() if job["kind"] == kind]
+        targets = [target for target, job in jobs.items() if job["type"] == kind]
         if targets:
             print(f"{what}: {len([target for target in targets if target not in bad])} of {len(targets)}")
     for target, job in bad.items():
-        print(f"failed: {job['label']}: {failure(job)} (see {Path(target).parent if job['kind'] == 'run' else job['log']})", file=sys.stderr)
+        print(f"failed: {job['label']}: {failure(job)} (see {Path(target).parent if job['type'] == 'run' else job['log']})", file=sys.stderr)
     print(batch.report / "index.html")
     return not bad

@@ -87,7 +87,7 @@ def find_collection(
     batch: Batch,
 ) -> str:  # spelled out, or a name of the manifest; empty where the data folder holds mvtec or btad, and where none is given
     "The categories in the data folder itself, or, to draw only, those that were run. Raises `InputError` where there are none."
-    from twoteacher_rkd.paper.plan import spell
+    from twoteacher_rkd.paper.plan import format_collection
     from twoteacher_rkd.utils import choose
 
     if batch.data_root:
@@ -99,7 +99,7 @@ def find_collection(
         return ""
     for name in batch.categories:
         choose(name, [category for _, category in found], "category")
-    return spell([(layout, category) for layout, category in found if category in (batch.categories or [category])])
+    return format_collection([(layout, category) for layout, category in found if category in (batch.categories or [category])])
 
 # %% ../../nbs/paper/07_jobs.ipynb #e51e045a
 def categories_in(
@@ -207,7 +207,7 @@ def run_jobs(
             parameters = {"data_root": data_folder(batch, plan.data), "category": category, "dataset": plan.layouts[category], "preset": batch.preset, "epochs": 0,
                           "seed": seed, "settings": f"{batch.settings};{manifest()['recipes'][name]}".strip("; "), "device": batch.device, "out": batch.runs}
             jobs[f"{folder}/run.ipynb"] = {
-                "kind": "run", "label": f"{category} {name}, seed {seed}", "notebook": str(NOTEBOOKS / "run.ipynb"), "parameters": parameters, "inputs": [], "needs": [],
+                "type": "run", "label": f"{category} {name}, seed {seed}", "notebook": str(NOTEBOOKS / "run.ipynb"), "parameters": parameters, "inputs": [], "needs": [],
                 "log": f"{batch.report}/.batch/logs/{'/'.join(folder.parts[-3:])}.log", "recipe": name, "images": count_images(parameters)}
     return jobs
 
@@ -243,7 +243,7 @@ def notebook_job(
     common = {"runs": batch.runs, "data": ";".join(dict.fromkeys(plan.data for plan in plans)), "preset": batch.preset, "settings": plan.settings, "seeds": batch.seeds,
               "save": save, "data_root": data_folder(batch, plan.data)}
     known = papermill.inspect_notebook(str(notebook))
-    return {"kind": "notebook", "label": name, "notebook": str(notebook), "parameters": {key: value for key, value in common.items() if key in known},
+    return {"type": "notebook", "label": name, "notebook": str(notebook), "parameters": {key: value for key, value in common.items() if key in known},
             "inputs": [str(notebook), *package_files()], "needs": [[f"{folder}/{file}" for file in files] for folder in runs],
             "log": f"{batch.report}/.batch/logs/{name}.log"}
 
@@ -273,10 +273,10 @@ def all_jobs(
     jobs[f"{report}/report.ipynb"] = notebook_job(batch, "report", [*plans.values()], folders, ("run.ipynb", "metrics.json", "error.txt"))
     chapters = [*batch.items, "report"]
     jobs[f"{report}/index.html"] = {
-        "kind": "page", "label": "page", "parameters": {"about": describe(batch), "chapters": chapters},
+        "type": "page", "label": "page", "parameters": {"about": describe(batch), "chapters": chapters},
         "inputs": [str(Path(twoteacher_rkd.__file__).with_name("page.py"))], "log": f"{report}/.batch/logs/page.log",
         "needs": [[f"{report}/{name}.ipynb", f"{report}/{name}.failed.ipynb"] for name in chapters]}
-    for notebook, parameters in {job["notebook"]: job["parameters"] for job in jobs.values() if job["kind"] != "page"}.items():  # all runs have the same names and types
+    for notebook, parameters in {job["notebook"]: job["parameters"] for job in jobs.values() if job["type"] != "page"}.items():  # all runs have the same names and types
         check_parameters(notebook, parameters)
     return jobs
 
@@ -302,8 +302,8 @@ def main() -> None:
     if config["local"]:
         end_with_parent()
     try:
-        with gpu_slot(Path(file).parent, config["gpus"], config["slots"]) if job["kind"] == "run" and config["gpus"] else nullcontext():
-            failed = {"run": make_run, "notebook": make_notebook, "page": make_page}[job["kind"]](Path(target), job, config)
+        with gpu_slot(Path(file).parent, config["gpus"], config["slots"]) if job["type"] == "run" and config["gpus"] else nullcontext():
+            failed = {"run": make_run, "notebook": make_notebook, "page": make_page}[job["type"]](Path(target), job, config)
     except Exception as error:  # whatever it was, it is said in the log
         failed = f"{type(error).__name__}: {error}"
     if failed:

@@ -187,7 +187,8 @@ def parse_setting(
     try:
         if not equals or (isinstance(default, bool) and word.lower() not in ("true", "false")):
             raise ValueError
-        value = word.lower() == "true" if isinstance(default, bool) else tuple(part.strip() for part in word.split(",")) if isinstance(default, tuple) else type(default)(word)
+        parts = tuple(part.strip() for part in word.split(","))
+        value = word.lower() == "true" if isinstance(default, bool) else parts if isinstance(default, tuple) else type(default)(word)
     except ValueError:
         raise InputError(f"Setting {setting!r} must look like {name}=VALUE with a value of type {type(default).__name__}.") from None
     return name, value

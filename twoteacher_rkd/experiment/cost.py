@@ -195,7 +195,8 @@ def peak_memory(
     images: int = 8,  # to train on, one epoch
 ) -> float:  # bytes, PyTorch itself included
     "The highest resident memory of a process that trains on a CPU and keeps its features (Linux)."
-    program = (f"import torch\nfrom twoteacher_rkd.recipe import Recipe\nfrom twoteacher_rkd.experiment.training import fit\nfrom twoteacher_rkd.method.model import build\n"
+    program = (f"import torch\nfrom twoteacher_rkd.experiment.training import fit\nfrom twoteacher_rkd.method.model import build\n"
+               "from twoteacher_rkd.recipe import Recipe\n"
                f"recipe = {replace(recipe, weights=('none',) * len(recipe.teachers), epochs=1, period=0, bn_freeze_fraction=0.0)!r}\n"
                f"fit(build(recipe), torch.zeros({images}, 3, recipe.image_size, recipe.image_size, dtype=torch.uint8), recipe)\n"
                "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])")  # not getrusage, which remembers the process that started this one

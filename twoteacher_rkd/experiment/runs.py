@@ -361,7 +361,8 @@ def departures(
 ) -> str:  # `epochs=8, image_size=128`; empty for the paper's own recipe
     "The fields in which a recipe differs from the paper's; variant and seed aside."
     paper, known = Recipe(variant=recipe.variant), json.loads(recipe_to_json(recipe))
-    changed = [field.name for field in fields(Recipe) if field.init and field.name not in ("variant", "seed") and getattr(recipe, field.name) != getattr(paper, field.name)]
+    changed = [field.name for field in fields(Recipe) if field.init and field.name not in ("variant", "seed")
+               and getattr(recipe, field.name) != getattr(paper, field.name)]
     return ", ".join(f"{name}={'+'.join(known[name]) if isinstance(known[name], list) else known[name]}" for name in changed)
 
 # %% ../../nbs/experiment/10_runs.ipynb #c85d5397

@@ -28,7 +28,8 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..data.datasets import Category, file_digest, fingerprint, has_masks, training_fingerprint, verify
+from ..data.datasets import Category, fingerprint, has_masks, training_fingerprint, verify
+from ..data.files import file_digest
 from ..data.images import load_images, load_masks, load_valid_masks, read_region
 from .evaluation import measure, predict_maps, score_table
 from .health import hold_out, check_training, normal_scores

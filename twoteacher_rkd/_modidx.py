@@ -1263,6 +1263,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                                                                               'twoteacher_rkd/paper/jobs.py'),
                                            'twoteacher_rkd.paper.jobs.gpu_slot': ( 'paper/jobs.html#gpu_slot',
                                                                                    'twoteacher_rkd/paper/jobs.py'),
+                                           'twoteacher_rkd.paper.jobs.imported_files': ( 'paper/jobs.html#imported_files',
+                                                                                         'twoteacher_rkd/paper/jobs.py'),
                                            'twoteacher_rkd.paper.jobs.keep_failure': ( 'paper/jobs.html#keep_failure',
                                                                                        'twoteacher_rkd/paper/jobs.py'),
                                            'twoteacher_rkd.paper.jobs.keep_notebook': ( 'paper/jobs.html#keep_notebook',

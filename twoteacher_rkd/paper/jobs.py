@@ -4,13 +4,14 @@
 
 # %% auto #0
 __all__ = ['Batch', 'make_plan', 'find_collection', 'categories_in', 'finished_categories', 'data_folder', 'categories_there',
-           'check_batch', 'profile_folder', 'run_jobs', 'count_images', 'notebook_job', 'package_files',
-           'check_parameters', 'all_jobs', 'describe', 'main', 'failure', 'execute', 'execute_notebook',
-           'move_into_place', 'keep_notebook', 'make_notebook', 'make_run', 'keep_failure', 'make_page', 'gpu_slot',
-           'end_with_parent']
+           'check_batch', 'profile_folder', 'run_jobs', 'count_images', 'notebook_job', 'imported_files',
+           'package_files', 'check_parameters', 'all_jobs', 'describe', 'main', 'failure', 'execute',
+           'execute_notebook', 'move_into_place', 'keep_notebook', 'make_notebook', 'make_run', 'keep_failure',
+           'make_page', 'gpu_slot', 'end_with_parent']
 
 # %% ../../nbs/paper/08_jobs.ipynb #8f552cb8
 import ctypes
+import io
 import json
 import os
 import re
@@ -21,7 +22,8 @@ import time
 import warnings
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from modulefinder import ModuleFinder
 from pathlib import Path
 
 # %% ../../nbs/paper/08_jobs.ipynb #2e8dd21d
@@ -250,13 +252,26 @@ def notebook_job(
             "log": f"{batch.report}/.batch/logs/{name}.log"}
 
 # %% ../../nbs/paper/08_jobs.ipynb #cfead2eb
-def package_files(
-    idle: tuple = ("cli", "batch", "jobs", "page", "exploration", "panels", "explorer", "serving", "_modidx"),  # modules that draw no table and no figure
-) -> list:
-    "The modules that take part in drawing."
+@cache
+def imported_files(
+    code: str,  # Python
+) -> tuple:  # paths as text, sorted
+    "The modules of the package that code imports, directly or through other modules."
     import twoteacher_rkd
 
-    return [str(path) for path in sorted(Path(twoteacher_rkd.__file__).parent.glob("*.py")) if path.stem not in idle]
+    package = Path(twoteacher_rkd.__file__).parent
+    finder = ModuleFinder([str(package.parent)])
+    finder.load_module("__main__", io.StringIO(code), "code", ("", "r", 1))  # 1: the code is text
+    return tuple(sorted(module.__file__ for module in finder.modules.values() if module.__file__ and package in Path(module.__file__).parents))
+
+# %% ../../nbs/paper/08_jobs.ipynb #7d30c2aa
+def package_files() -> tuple:  # paths as text
+    "The modules that take part in drawing: those that the notebooks of the manifest and the report import."
+    from twoteacher_rkd.paper.plan import NOTEBOOKS, manifest
+
+    cells = [cell for name in (*manifest()["items"], "report") for cell in json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]]
+    lines = [line for cell in cells if cell["cell_type"] == "code" for line in "".join(cell["source"]).splitlines()]
+    return imported_files("\n".join(line for line in lines if not line.startswith(("%", "!"))))
 
 # %% ../../nbs/paper/08_jobs.ipynb #cell-043
 def check_parameters(
@@ -279,7 +294,6 @@ def all_jobs(
     batch: Batch,
 ) -> dict:  # the file that a job makes -> job, in the order of their work
     "Runs, notebooks and the page. Raises `InputError` for a parameter that a notebook does not have, or of another type."
-    import twoteacher_rkd
     from twoteacher_rkd.paper.plan import manifest, needed
 
     jobs, plans, report = run_jobs(batch), {name: batch.plans[manifest()["items"][name]["data"]] for name in batch.items}, batch.report
@@ -291,7 +305,7 @@ def all_jobs(
     chapters = [*batch.items, "report"]
     jobs[f"{report}/index.html"] = {
         "type": "page", "label": "page", "parameters": {"about": describe(batch), "chapters": chapters},
-        "inputs": [str(Path(twoteacher_rkd.__file__).with_name("page.py"))], "log": f"{report}/.batch/logs/page.log",
+        "inputs": [*imported_files("import twoteacher_rkd.paper.page")], "log": f"{report}/.batch/logs/page.log",
         "needs": [[f"{report}/{name}.ipynb", f"{report}/{name}.failed.ipynb"] for name in chapters]}
     for notebook, parameters in {job["notebook"]: job["parameters"] for job in jobs.values() if job["type"] != "page"}.items():  # all runs have the same names and types
         check_parameters(notebook, parameters)

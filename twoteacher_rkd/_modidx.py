@@ -308,6 +308,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                                                                                                        'twoteacher_rkd/experiment/calibration.py'),
                                                        'twoteacher_rkd.experiment.calibration.calibrate': ( 'experiment/calibration.html#calibrate',
                                                                                                             'twoteacher_rkd/experiment/calibration.py'),
+                                                       'twoteacher_rkd.experiment.calibration.model_from_recipe': ( 'experiment/calibration.html#model_from_recipe',
+                                                                                                                    'twoteacher_rkd/experiment/calibration.py'),
                                                        'twoteacher_rkd.experiment.calibration.place_statistics': ( 'experiment/calibration.html#place_statistics',
                                                                                                                    'twoteacher_rkd/experiment/calibration.py'),
                                                        'twoteacher_rkd.experiment.calibration.residual': ( 'experiment/calibration.html#residual',

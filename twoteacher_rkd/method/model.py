@@ -12,7 +12,6 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from ..experiment.calibration import Calibration
 from .iaff import IAFF
 from .mscam import MSCAM
 from .oce import MFF, OCE
@@ -68,10 +67,10 @@ class TwoTeacherRKD(nn.Module):
         self.teachers = nn.ModuleList(make_teacher(name, spec) for name, spec in zip(teachers, weights, strict=True))
         channels = [teacher.channels for teacher in self.teachers]
         self.bottleneck = MAFFM(channels, variant in ("mscam", "full"), variant == "full", r).apply(initialise)
-        targets = tuple(sum(widths) for widths in zip(*channels, strict=True))
+        self.target_channels = tuple(sum(widths) for widths in zip(*channels, strict=True))  # both teachers' side by side, largest map first
         self.student = (MirroredStudent(self.bottleneck.embedding_channels, self.teachers[0]) if variant == "rd4ad"
-                        else Student(self.bottleneck.embedding_channels, targets, deconv_norm))
-        self.calibration = None  # or a `Calibration` (D30)
+                        else Student(self.bottleneck.embedding_channels, self.target_channels, deconv_norm))
+        self.calibration = None  # set from outside: a module that measures the distances in place of Equation 1
 
     def extract_features(self,
         x: Tensor,  # (B, 3, H, W), normalised; H and W multiples of 32
@@ -103,10 +102,7 @@ def build(
     teachers: bool = True,  # False leaves the teachers' weights out, for a model that is loaded next
 ) -> TwoTeacherRKD:
     "The model of a recipe. Raises `InputError` where its weights cannot be had."
-    model = TwoTeacherRKD(recipe.teachers, recipe.weights if teachers else None, recipe.variant, recipe.r, recipe.deconv_norm)
-    if recipe.calibrated:
-        model.calibration = Calibration([sum(widths) for widths in zip(*(teacher.channels for teacher in model.teachers), strict=True)], recipe.image_size)
-    return model
+    return TwoTeacherRKD(recipe.teachers, recipe.weights if teachers else None, recipe.variant, recipe.r, recipe.deconv_norm)
 
 # %% ../../nbs/method/07_model.ipynb #cell-012
 PARTS = r"teachers\.\d|bottleneck\.(attention\.\d\.\d|mff\.\d|fusion|oce)|student\.d\d"  # of the model, by their names

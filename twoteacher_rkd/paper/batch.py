@@ -297,7 +297,7 @@ def measure_step(
 
     import torch
 
-    from twoteacher_rkd.method.model import build
+    from twoteacher_rkd.experiment.calibration import model_from_recipe
     from twoteacher_rkd.experiment.features import extract
     from twoteacher_rkd.experiment.training import train_step
     from twoteacher_rkd.utils import keep_memory, pick_device
@@ -305,7 +305,7 @@ def measure_step(
     before, where = torch.get_num_threads(), pick_device(device)
     torch.set_num_threads(threads)
     keep_memory()
-    model = build(replace(recipe, weights=("none",) * len(recipe.teachers))).to(where).train()
+    model = model_from_recipe(replace(recipe, weights=("none",) * len(recipe.teachers))).to(where).train()
     optimizer = torch.optim.Adam(model.trainable(), lr=recipe.learning_rate)
     images = torch.randint(256, (recipe.batch_size, 3, recipe.image_size, recipe.image_size), dtype=torch.uint8, device=where)
     features = extract(model, images, recipe)

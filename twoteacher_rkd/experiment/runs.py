@@ -28,8 +28,10 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..data.datasets import Category, file_digest, fingerprint, has_masks, training_fingerprint, verify
+from ..data.datasets import Category, fingerprint, has_masks, training_fingerprint, verify
+from ..data.files import file_digest
 from ..data.images import load_images, load_masks, load_valid_masks, read_region
+from .calibration import model_from_recipe
 from .evaluation import measure, predict_maps, score_table
 from .health import hold_out, check_training, normal_scores
 from .inference import calibrate_model
@@ -165,9 +167,7 @@ class Run:
         device: str = "auto",  # where it is to compute
     ) -> nn.Module:  # a `TwoTeacherRKD`
         "The trained model, teachers included, in evaluation mode."
-        from twoteacher_rkd.method.model import build  # torchvision is slow to import, and tables need only numbers
-
-        model = build(self.recipe, teachers=False)
+        model = model_from_recipe(self.recipe, teachers=False)
         read_file(self.folder / "model.safetensors", lambda path: model.load_state_dict(load_file(path)))
         return model.to(pick_device(device)).eval()
 
@@ -219,15 +219,13 @@ def run(
     resume: bool = True,  # False throws away what is there, finished or not
 ) -> Path:  # the run's folder
     "Train and evaluate a recipe on a category; what is done is left as it is. Raises `InputError` for wrong input, `RunBusy`, or `TrainingError`."
-    from twoteacher_rkd.method.model import build
-
     folder = run_folder(out, category, recipe)
     if resume and is_evaluated(folder, category):
         return folder
     where = pick_device(device)
     verify(category, recipe.batch_size)
     seed_everything(recipe.seed)
-    model = build(recipe).to(where)
+    model = model_from_recipe(recipe).to(where)
     check_writable(folder.parent)
     check_room(folder.parent, model, category, recipe)
     with workspace(folder, resume) as work:

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['NOTEBOOKS', 'MOST_SEEDS', 'manifest', 'Collection', 'collection', 'parse_collection', 'format_collection',
-           'parse_seeds', 'spell_seeds', 'Plan', 'image_folder', 'results', 'categories_run', 'needed']
+           'parse_seeds', 'spell_seeds', 'Plan', 'image_folder', 'results', 'categories_run', 'needed_runs']
 
 # %% ../../nbs/paper/02_plan.ipynb #cell-002
 import itertools
@@ -190,7 +190,7 @@ def categories_run(
     return list(dict.fromkeys((layout, category) for layout, category, name in paths if layout in DATASETS and name in names))
 
 # %% ../../nbs/paper/02_plan.ipynb #cell-019
-def needed(
+def needed_runs(
     items: list,  # names of the manifest
     plans: dict,  # the items' `data` -> a `Plan`: {"mvtec": ..., "btad": ...}
 ) -> list:  # (plan, category, recipe's name, seed), each once

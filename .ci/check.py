@@ -1,4 +1,4 @@
-"""The quick checks behind `make check`; `--write-readme` makes README.md from nbs/index.ipynb, `--table` prints the shape of all modules."""
+"""The quick checks behind `make check`; `--write-readme` makes README.md from nbs/index.ipynb, `--table` prints rooms, modules, their sizes and imports."""
 import ast
 import hashlib
 import json
@@ -6,11 +6,16 @@ import re
 import statistics
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NBS, PACKAGE = ROOT / "nbs", ROOT / "twoteacher_rkd"
-SEVERAL_DEFINITIONS = {"experiment/03_metrics"}  # notebooks that may define small functions together
+ROOMS = ("utils", "recipe", "data", "method", "experiment", "drawing", "lines", "inspection", "explorer", "paper", "cli")  # a module imports from rooms before its own
+SEVERAL_DEFINITIONS = {"experiment/metrics"}  # notebooks that may define small functions together
+CHEAP = {  # notebooks of a few seconds, whose stored texts are compared with what they give now
+    "utils", "data/convert", "data/region", "method/mscam", "method/iaff", "method/student", "experiment/threshold",
+    "paper/aggregation", "paper/comparison", "paper/statements", "paper/audit", "paper/table1", "paper/table7", "paper/figure1"}
 WITHOUT_PARAMETERS = {"audit"}  # paper notebooks that take nothing
 PRIVATE = re.compile(rf"{re.escape(str(ROOT))}/|/home/|/root/|/tmp/|\b0x[0-9a-f]{{8,}}")  # places of one machine, memory addresses
 
@@ -38,14 +43,47 @@ def untracked() -> list[str]:
     return [f"{name} is not tracked: add it." for name in listed.stdout.splitlines()]
 
 
+def modules() -> dict:
+    "Exported module, such as `method.oce` -> its notebook, in the order of rooms and numbers."
+    named = {}
+    for path in sorted(NBS.rglob("*.ipynb")):
+        first = "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+        if first.startswith("#| default_exp "):
+            named[first.removeprefix("#| default_exp ").strip()] = path
+    return dict(sorted(named.items(), key=lambda item: (place(item[0]), item[1])))
+
+
+def place(module: str) -> int:
+    "The number of a module's room; the package's own `__init__` comes before all."
+    room = module.split(".")[0]
+    return ROOMS.index(room) if room in ROOMS else -1
+
+
 def orphans() -> list[str]:
     "Modules whose notebook is gone."
-    wrong = []
-    for path in PACKAGE.glob("*.py"):
-        source = re.search(r"File to edit: (\S+)\.$", path.read_text(encoding="utf-8"), re.M)
-        if path.name not in ("__init__.py", "_modidx.py") and not (source and (PACKAGE / source[1]).exists()):
-            wrong.append(f"{path.relative_to(ROOT)} is exported from no notebook: remove it.")
-    return wrong
+    kept = {PACKAGE / f"{name.replace('.', '/')}.py" for name in modules()}
+    return [f"{path.relative_to(ROOT)} is exported from no notebook: remove it."
+            for path in sorted(PACKAGE.rglob("*.py")) if path.name not in ("__init__.py", "_modidx.py") and path not in kept]
+
+
+def imports(module: str) -> list[str]:
+    "The modules of the package that a module imports, at its top or inside functions."
+    path = PACKAGE / f"{module.replace('.', '/')}.py"
+    here, listed = ("twoteacher_rkd." + module).split("."), set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom):
+            start = ".".join(here[: len(here) - node.level] + [node.module or ""]).strip(".") if node.level else node.module
+            listed |= {start, *(f"{start}.{name.name}" for name in node.names)}
+        elif isinstance(node, ast.Import):
+            listed |= {name.name for name in node.names}
+    return [name for name in modules() if f"twoteacher_rkd.{name}" in listed and name != module]
+
+
+def backward() -> list[str]:
+    "Imports from a later room, or from a later notebook of the same one."
+    order = list(modules())
+    return [f"twoteacher_rkd.{name} imports twoteacher_rkd.{other}, which comes after it: turn the import around, or move what is needed."
+            for name in order if name != "__init__" for other in imports(name) if order.index(other) > order.index(name)]
 
 
 def notebooks() -> list[str]:
@@ -53,7 +91,7 @@ def notebooks() -> list[str]:
     for path in NBS.rglob("*.ipynb"):
         cells, name = json.loads(path.read_text(encoding="utf-8"))["cells"], path.relative_to(ROOT)
         tagged = sum("parameters" in cell["metadata"].get("tags", []) for cell in cells)
-        if path.parent == NBS / "paper" and path.stem not in WITHOUT_PARAMETERS and tagged != 1:
+        if path.parent == NBS / "paper" and not path.stem[0].isdigit() and path.stem not in WITHOUT_PARAMETERS and tagged != 1:
             wrong.append(f"{name} has {tagged} cells tagged 'parameters' instead of one.")
         for cell in cells:
             outputs = [{k: v for k, v in output.get("data", output).items() if not k.startswith("image/")} for output in cell.get("outputs", [])]
@@ -63,6 +101,39 @@ def notebooks() -> list[str]:
             if found:
                 wrong.append(f"{name} shows {found[0]!r} in the output of {cell['id']}: a place of one machine.")
     return wrong
+
+
+def texts(cell: dict) -> str:
+    "What a cell printed or returned, as text."
+    outputs = [output for output in cell.get("outputs", []) if output.get("name") != "stderr" and not {"image/png", "image/svg+xml"} & set(output.get("data", {}))]
+    parts = [output.get("text") or output.get("data", {}).get("text/markdown") or output.get("data", {}).get("text/plain", "") for output in outputs]
+    return "".join(part if isinstance(part, str) else "".join(part) for part in parts)
+
+
+def stale(path: Path) -> list[str]:
+    "Cells of a notebook that give another text now than the one that is stored."
+    import nbformat
+    from nbclient import NotebookClient
+
+    book = nbformat.read(path, 4)
+    stored = {cell.id: texts(cell) for cell in book.cells if cell.cell_type == "code" and not re.search(r"^#\| *(eval: *false|notest)|nbdev_export", cell.source, re.M)}
+    for cell in book.cells:
+        if cell.cell_type == "code" and cell.id not in stored:
+            cell.source = ""
+    NotebookClient(book, timeout=600, kernel_name="python3", extra_arguments=["--log-level=ERROR"], resources={"metadata": {"path": str(path.parent)}}).execute()
+    return [f"{path.relative_to(ROOT)} stores an output in {cell.id} that is not what the cell gives now: execute the notebook and commit it."
+            for cell in book.cells if cell.id in stored and texts(cell) != stored[cell.id]]
+
+
+def outdated() -> list[str]:
+    "Stored outputs of the cheap notebooks that are no longer true. The others are executed by nbdev_test, which does not compare."
+    with ThreadPoolExecutor(2) as pool:
+        return sum(pool.map(stale, [path for path in sorted(NBS.rglob("*.ipynb")) if plain_name(path) in CHEAP]), [])
+
+
+def plain_name(path: Path) -> str:
+    "Room and name of a notebook, without its number."
+    return re.sub(r"(^|/)\d+_", r"\1", path.relative_to(NBS).with_suffix("").as_posix())
 
 
 def exported(cells: list) -> list[tuple[int, int]]:
@@ -79,16 +150,15 @@ def exported(cells: list) -> list[tuple[int, int]]:
 
 
 def shapes() -> dict:
-    "Module -> exported lines, cells, median and longest exported cell, cells with several definitions."
+    "Notebook -> exported lines, cells, median and longest exported cell, cells with several definitions."
     table = {}
-    for path in sorted(NBS.glob("*.ipynb")):
+    for module, path in modules().items():
         cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-        module = PACKAGE / f"{re.sub('^[0-9]+[a-z]?_', '', path.stem)}.py"
-        found = exported(cells)
-        if found and module.exists():
-            sizes = [lines for lines, _ in found]
-            several = sum(definitions > 1 for _, definitions in found)
-            table[path.stem] = (len(module.read_text(encoding="utf-8").splitlines()), len(cells), statistics.median(sizes), max(sizes), several)
+        definitions = exported(cells)
+        if definitions:
+            sizes, lines = [lines for lines, _ in definitions], (PACKAGE / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8").splitlines()
+            name = path.relative_to(NBS).with_suffix("").as_posix()
+            table[name] = (len(lines), len(cells), statistics.median(sizes), max(sizes), sum(several > 1 for _, several in definitions))
     return table
 
 
@@ -99,9 +169,26 @@ def too_large() -> list[str]:
         for value, limit, what in ((cells, 90, "cells"), (median, 22, "lines in its median exported cell"), (longest, 40, "lines in its longest exported cell")):
             if value > limit:
                 wrong.append(f"nbs/{name}.ipynb has {value} {what}; at most {limit}: split it.")
-        if several and name not in SEVERAL_DEFINITIONS:
+        if several and plain_name(NBS / f"{name}.ipynb") not in SEVERAL_DEFINITIONS:
             wrong.append(f"nbs/{name}.ipynb has {several} cells with several definitions: one a cell.")
     return wrong
+
+
+def print_table() -> None:
+    "Rooms and modules in the order of import: exported lines, cells, and the rooms (of other rooms) or modules (of its own) that each imports."
+    sizes, room = shapes(), ""
+    print(f"{'module':30}{'lines':>7}{'cells':>7}  imports")
+    for module, path in modules().items():
+        lines, cells, *_ = sizes.get(path.relative_to(NBS).with_suffix("").as_posix(), (0, 0))
+        own = module.split(".")[0]
+        if own != room:
+            print(f"{own}/" if "." in module else own)
+            room = own
+        others = [other for other in imports(module) if other not in ("utils", "recipe")]
+        shown = dict.fromkeys(other.split(".")[1] if other.split(".")[0] == own and "." in other else f"{other.split('.')[0]}/" for other in others)
+        print(f"  {module.split('.')[-1]:28}{lines:7}{cells:7}  {' '.join(shown)}")
+    lines, cells = (sum(row[i] for row in sizes.values()) for i in (0, 1))
+    print(f"{'all':30}{lines:7}{cells:7}")
 
 
 def dead_links() -> list[str]:
@@ -132,11 +219,9 @@ def main() -> None:
         (ROOT / "README.md").write_text(readme(), encoding="utf-8")
         return
     if "--table" in sys.argv:
-        print(f"{'notebook':20}{'lines':>7}{'cells':>7}{'median':>8}{'longest':>9}{'several':>9}")
-        for name, values in shapes().items():
-            print(f"{name:20}{values[0]:7}{values[1]:7}{values[2]:8g}{values[3]:9}{values[4]:9}")
+        print_table()
         return
-    wrong = in_sync() + untracked() + orphans() + notebooks() + too_large() + dead_links()
+    wrong = in_sync() + untracked() + orphans() + backward() + notebooks() + too_large() + dead_links() + outdated()
     if (ROOT / "README.md").read_text(encoding="utf-8") != readme():
         wrong.append("README.md differs from nbs/index.ipynb: make readme.")
     style = subprocess.run(["ruff", "check", "--quiet", "."], cwd=ROOT)

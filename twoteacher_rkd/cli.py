@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'show_version', 'options', 'lines', 'Dataset', 'check', 'region', 'RawLayout', 'convert', 'note_precision',
-           'set_threads', 'note_threshold', 'run', 'keep_notebook', 'Overlays', 'predict', 'export_images', 'export',
-           'paper', 'explore', 'write_text', 'bench', 'main']
+           'set_threads', 'note_threshold', 'run', 'execute_run_notebook', 'Overlays', 'predict', 'export_images',
+           'export', 'paper', 'explore', 'write_text', 'bench', 'main']
 
 # %% ../nbs/03_cli.ipynb #cell-002
 import sys
@@ -190,7 +190,7 @@ def run(
     one = runs.Run(folder)
     parameters = {"data_root": str(data_root), "category": category, "dataset": dataset.value, "variant": variant, "teachers": teachers, "weights": weights,
                   "preset": preset, "epochs": epochs, "seed": one.recipe.seed, "device": device, "settings": ";".join(settings), "out": str(out)}
-    keep_notebook(folder, parameters)
+    execute_run_notebook(folder, parameters)
     for key in ("image_auroc", "pixel_auroc", "aupro"):
         value = one.metrics[key]
         print(f"{key} {'not defined for these images' if value is None else format(value, '.4f')}")
@@ -199,13 +199,13 @@ def run(
     print(folder)
 
 # %% ../nbs/03_cli.ipynb #cell-011
-def keep_notebook(
+def execute_run_notebook(
     folder: Path,  # a finished run
     parameters: dict,  # of run.ipynb
 ) -> None:
     "Execute the run's own notebook into its folder, unless it is there; without the project's notebooks, say so."
     import twoteacher_rkd
-    from twoteacher_rkd.experiment.runs import execute
+    from twoteacher_rkd.paper.jobs import execute
 
     source, draft = Path(twoteacher_rkd.__file__).parents[1] / "nbs/paper/run.ipynb", folder / "run.draft.ipynb"
     if not source.exists():

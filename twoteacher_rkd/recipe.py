@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['VARIANTS', 'ONE_TEACHER', 'WEIGHTS', 'BUNDLED', 'LATER', 'FIRST_NAMES', 'NEW_NAMES', 'PRESETS', 'file_id',
-           'weights_id', 'one_of', 'whole', 'Recipe', 'check_pairs', 'named_fields', 'field_name', 'make_recipe',
-           'parse_setting', 'read_recipe', 'recipe_to_json', 'recipe_from_json', 'departures']
+           'weights_id', 'one_of', 'whole', 'Recipe', 'check_pairs', 'complete_recipe', 'named_fields', 'field_name',
+           'make_recipe', 'parse_setting', 'read_recipe', 'recipe_to_json', 'recipe_from_json', 'departures']
 
 # %% ../nbs/02_recipe.ipynb #cell-002
 import hashlib
@@ -60,6 +60,7 @@ def one_of(*options: str):
         return choose(value, options, info.field_name)
     return Annotated[str, AfterValidator(check)]
 
+# %% ../nbs/02_recipe.ipynb #whole-type
 def whole(least: int, below: int = 2**32):
     "The type of a field that takes a whole number, at least `least`."
     return Annotated[int, Field(ge=least, lt=below)]
@@ -90,14 +91,7 @@ class Recipe:
     seed: whole(0) = 88
     weights_ids: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)  # identity of each teacher's weights
 
-    @model_validator(mode="after")
-    def complete(self):
-        check_pairs(self)
-        teachers = self.teachers[:1] if self.variant in ONE_TEACHER else self.teachers
-        weights = (self.weights * len(teachers) if len(self.weights) == 1 else self.weights)[: len(teachers)]
-        for name, value in (("teachers", teachers), ("weights", weights), ("weights_ids", tuple(map(weights_id, weights, teachers)))):
-            object.__setattr__(self, name, value)
-        return self
+    complete = model_validator(mode="after")(lambda recipe: complete_recipe(recipe))
 
     @property
     def digest(self) -> str:
@@ -130,6 +124,18 @@ def check_pairs(
         raise InputError(f"Variant {recipe.variant!r} needs {needed} teacher(s), but {len(recipe.teachers)} were given: {recipe.teachers}.")
     if len(recipe.weights) not in {1, len(recipe.teachers)}:
         raise InputError(f"{len(recipe.weights)} weights for {len(recipe.teachers)} teachers: give one for all, or one for each.")
+
+# %% ../nbs/02_recipe.ipynb #complete-recipe
+def complete_recipe(
+    recipe: Recipe,  # types and bounds are right already
+) -> Recipe:  # the same
+    "Check pairs of values, leave one teacher where the variant has one, and identify the weights. Raises `InputError`."
+    check_pairs(recipe)
+    teachers = recipe.teachers[:1] if recipe.variant in ONE_TEACHER else recipe.teachers
+    weights = (recipe.weights * len(teachers) if len(recipe.weights) == 1 else recipe.weights)[: len(teachers)]
+    for name, value in (("teachers", teachers), ("weights", weights), ("weights_ids", tuple(map(weights_id, weights, teachers)))):
+        object.__setattr__(recipe, name, value)
+    return recipe
 
 # %% ../nbs/02_recipe.ipynb #2f598e3b
 LATER = ("aspect", "calibrated")  # fields that the first runs did not have
@@ -181,8 +187,8 @@ def parse_setting(
     try:
         if not equals or (isinstance(default, bool) and word.lower() not in ("true", "false")):
             raise ValueError
-        words = tuple(part.strip() for part in word.split(","))
-        value = word.lower() == "true" if isinstance(default, bool) else words if isinstance(default, tuple) else type(default)(word)
+        parts = tuple(part.strip() for part in word.split(","))
+        value = word.lower() == "true" if isinstance(default, bool) else parts if isinstance(default, tuple) else type(default)(word)
     except ValueError:
         raise InputError(f"Setting {setting!r} must look like {name}=VALUE with a value of type {type(default).__name__}.") from None
     return name, value

@@ -20,11 +20,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
 from ..data.images import normalize
+from .calibration import model_from_recipe
 from .features import extract
 from .inference import compute_maps, for_inference
 from .training import RecordedStep, prepare, train_step
 from ..method.losses import anomaly_map, distillation_loss
-from ..method.model import build
 from ..recipe import VARIANTS, Recipe
 from ..utils import has_bf16, keep_memory, pick_device
 
@@ -33,7 +33,7 @@ def arithmetic(
     recipe: Recipe,
 ) -> dict:  # parameters, trained (both counts), and multiply-adds: image, features and step (of a batch)
     "What a model is made of, and what it has to compute."
-    model = build(replace(recipe, weights=("none",) * len(recipe.teachers))).to("meta")
+    model = model_from_recipe(replace(recipe, weights=("none",) * len(recipe.teachers))).to("meta")
     images = torch.empty(recipe.batch_size, 3, recipe.image_size, recipe.image_size, device="meta")
     counted = {}
     with FlopCounterMode(display=False) as counter:
@@ -103,7 +103,7 @@ def measure_recipe(
     device: torch.device,
 ) -> dict:  # features, step, image, plain image -> seconds, one for each repetition
     "Times of one recipe."
-    model = build(replace(recipe, weights=("none",) * len(recipe.teachers))).to(device)
+    model = model_from_recipe(replace(recipe, weights=("none",) * len(recipe.teachers))).to(device)
     images = torch.randint(256, (recipe.batch_size, 3, recipe.image_size, recipe.image_size), dtype=torch.uint8, device=device)
     fast, features = for_inference(model, recipe), extract(model, images, recipe)
     optimizer, step = torch.optim.Adam(model.trainable(), lr=1e-4, betas=(0.5, 0.999), fused=True), RecordedStep() if device.type == "cuda" else train_step
@@ -195,10 +195,10 @@ def peak_memory(
     images: int = 8,  # to train on, one epoch
 ) -> float:  # bytes, PyTorch itself included
     "The highest resident memory of a process that trains on a CPU and keeps its features (Linux)."
-    program = ("import torch\nfrom twoteacher_rkd.experiment.training import fit\nfrom twoteacher_rkd.method.model import build\n"
+    program = ("import torch\nfrom twoteacher_rkd.experiment.calibration import model_from_recipe\nfrom twoteacher_rkd.experiment.training import fit\n"
                "from twoteacher_rkd.recipe import Recipe\n"
                f"recipe = {replace(recipe, weights=('none',) * len(recipe.teachers), epochs=1, period=0, bn_freeze_fraction=0.0)!r}\n"
-               f"fit(build(recipe), torch.zeros({images}, 3, recipe.image_size, recipe.image_size, dtype=torch.uint8), recipe)\n"
+               f"fit(model_from_recipe(recipe), torch.zeros({images}, 3, recipe.image_size, recipe.image_size, dtype=torch.uint8), recipe)\n"
                "print(open('/proc/self/status').read().partition('VmHWM:')[2].split()[0])")  # not getrusage, which remembers the process that started this one
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     return int(done.stdout) * 1024

@@ -20,7 +20,7 @@ from PIL import Image, ImageDraw
 from scipy.stats import ks_2samp
 from tqdm import tqdm
 
-from ..data.datasets import every_image
+from ..data.files import every_image
 from ..data.images import read_image
 from ..drawing.style import DEFECTIVE, INK, NotebookFigure
 from ..experiment.runs import Run

@@ -247,14 +247,15 @@ def predict(
 def export_images(
     known: dict,  # provenance of a run
     data_root: Path,  # the folder that holds the category's folder or CSV; None where it is not known
-    folder: Path,  # for stand-ins
+    folder: Path,  # to write images of the embedded lines into, where no data folder is given
 ) -> tuple:  # a few samples to check with, and normal ones
     "Images that an exported file is checked and calibrated with."
     from twoteacher_rkd.data.datasets import find_category
-    from twoteacher_rkd.inspection.export import stand_ins
+    from twoteacher_rkd.data.images import Sample
+    from twoteacher_rkd.lines.rendering import sample_parts
 
     if data_root is None:
-        return stand_ins(folder), ()
+        return [Sample(path, "good") for path in sample_parts(folder)], ()
     category = find_category(data_root, known["category"], known["dataset"])
     images = category.test or category.train
     return images[:: max(1, len(images) // 8)][:8], category.train[:64]

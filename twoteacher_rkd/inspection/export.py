@@ -4,9 +4,8 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'BLANK', 'ROUNDING', 'TOLERANCE', 'import_optional', 'on_ground', 'half_squares', 'Pipeline', 'file_facts',
-           'sealed_digest', 'seal', 'check_seal', 'write_onnx', 'run_onnx', 'compare_outputs', 'stand_ins', 'drafts',
-           'export_onnx', 'to_openvino', 'run_openvino', 'after_convolutions', 'quantise', 'write_openvino',
-           'export_openvino']
+           'sealed_digest', 'seal', 'check_seal', 'write_onnx', 'run_onnx', 'compare_outputs', 'drafts', 'export_onnx',
+           'to_openvino', 'run_openvino', 'after_convolutions', 'quantise', 'write_openvino', 'export_openvino']
 
 # %% ../../nbs/inspection/04_export.ipynb #cc819c08
 import copy
@@ -23,15 +22,12 @@ from types import ModuleType
 import numpy as np
 import torch
 import torch.nn.functional as F
-from PIL import Image
 from torch import Tensor, nn
 
 import twoteacher_rkd
-from ..data.images import MEAN_COLOUR, Sample, load_images, load_valid_masks, normalize, read_image
+from ..data.images import MEAN_COLOUR, load_images, load_valid_masks, normalize, read_image
 from ..experiment.calibration import residual
-from ..experiment.evaluation import predict_maps
-from ..experiment.inference import image_scores
-from ..lines.rendering import LINES, render
+from ..experiment.inference import image_scores, predict_maps
 from ..method.losses import anomaly_map
 from ..recipe import Recipe, recipe_to_json
 from ..utils import InputError
@@ -207,19 +203,6 @@ def compare_outputs(
             raise InputError(f"The exported file disagrees with PyTorch on {len(samples)} images: its maps differ by up to {difference:.2g} of their range (allowed: "
                              f"{allowed:g}) and {int(changed.sum())} verdicts are others. It was not kept: use another format, or none.")
     return {"images": len(samples), "map_difference": difference, "verdicts_changed": int(changed.sum())}
-
-# %% ../../nbs/inspection/04_export.ipynb #728c4ee6
-def stand_ins(
-    folder: Path,  # to write images into
-) -> list:  # of `Sample`
-    "One part of each embedded line, to check a file with."
-    samples = []
-    for name in LINES:
-        path = Path(folder) / f"{name}.png"
-        image = render(name, np.random.default_rng(88))[0]
-        Image.fromarray(image[: len(image) * 3 // 4]).save(path)
-        samples.append(Sample(path, "good"))
-    return samples
 
 # %% ../../nbs/inspection/04_export.ipynb #ab2c4632
 @contextmanager

@@ -16,10 +16,10 @@ from pathlib import Path
 import pandas as pd
 
 from ..data.datasets import MVTEC_COUNTS
-from ..experiment.runs import Run, check_writable, departures
+from ..experiment.runs import Run, check_writable
 from .aggregation import SHORT, category_frame, has_paper, number, rounded, step_frame
 from .plan import Plan, manifest, results
-from ..recipe import Recipe
+from ..recipe import Recipe, departures
 
 # %% ../../nbs/paper/05_tables.ipynb #53f29951
 @dataclass(frozen=True)

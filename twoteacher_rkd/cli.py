@@ -205,7 +205,7 @@ def keep_notebook(
 ) -> None:
     "Execute the run's own notebook into its folder, unless it is there; without the project's notebooks, say so."
     import twoteacher_rkd
-    from twoteacher_rkd.experiment.runs import execute
+    from twoteacher_rkd.paper.jobs import execute
 
     source, draft = Path(twoteacher_rkd.__file__).parents[1] / "nbs/paper/run.ipynb", folder / "run.draft.ipynb"
     if not source.exists():

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .datasets import check_name, check_root, folders_in, images_in
+from .datasets import check_root
+from .files import check_name, every_image, folders_in, images_in
 from .images import decode_file, in_threads, mask_values
 from ..utils import InputError, choose
 
@@ -111,7 +112,7 @@ def images_below(
     folder: Path,
 ) -> list[tuple[Path, Path | None]]:
     "The pairs in a folder and in all folders below."
-    return pairs_in(folder) + [pair for below in folders_in(folder) for pair in images_below(below)]
+    return [pair for below in dict.fromkeys(path.parent for path in every_image(folder)) for pair in pairs_in(below)]
 
 # %% ../../nbs/data/04_convert.ipynb #e70abaa4
 def beside(

@@ -20,6 +20,7 @@ import torch
 from PIL import Image, ImageOps, UnidentifiedImageError
 from scipy import ndimage
 
+from .files import open_file
 from ..utils import InputError
 
 # %% ../../nbs/data/01_images.ipynb #cell-005
@@ -58,10 +59,8 @@ def decode_file(
     convert,  # a function of the decoded image, such as `to_rgb`
 ):
     "The image in a file, converted. Raises `InputError`, with the file's name, for whatever is wrong with it."
-    try:
-        data = Path(path).read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read ({error.strerror}): check that it is there and readable.") from None
+    with open_file(path) as file:
+        data = file.read()
     if not data:
         raise InputError(f"{path} is empty (0 bytes): copy it again, or remove it.")
     try:

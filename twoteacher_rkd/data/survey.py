@@ -16,7 +16,8 @@ from PIL import Image
 from scipy.spatial.distance import cdist
 from scipy.stats import median_abs_deviation
 
-from .datasets import Category, file_digest, has_masks, or_none, problems, too_few
+from .datasets import Category, has_masks, or_none, problems, too_few
+from .files import file_digest
 from .images import decode_file, image_size, in_threads, mask_and_style, read_mask, region_mask, to_rgb
 
 # %% ../../nbs/data/03_survey.ipynb #6c4ce170

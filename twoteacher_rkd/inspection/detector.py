@@ -18,7 +18,7 @@ from PIL import Image
 from skimage.measure import label, regionprops
 from torch import nn
 
-from ..data.datasets import every_image
+from ..data.files import every_image
 from ..data.images import frame, on_square, read_image, valid_masks, to_rgb
 from ..experiment.inference import compute_maps, for_inference, image_scores
 from ..experiment.runs import Run

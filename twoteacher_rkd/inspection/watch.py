@@ -452,8 +452,16 @@ class Account:
 
     def __str__(self):
         counts, passed = Counter(file.state for file in self.states.values()), Listing((), self.named("passed over")).summary()
-        return (f"all {len(self.states)} files of {shown(self.source)}: {counts['judged']} judged, {counts['not judged']} not judged, {counts['waiting']} waiting, "
+        return (f"{len(self.states)} files: {counts['judged']} judged, {counts['not judged']} not judged, {counts['waiting']} waiting, "
                 f"{counts['passed over']} passed over" + (f" ({passed})" if passed else ""))
+
+    def exit_status(self,
+        watch: bool,  # whether interrupting is the usual end
+    ) -> int:
+        "0 if every image has its verdict; 1 if one has none; 130 or 143 if Ctrl-C or SIGTERM left work undone."
+        if self.named("not judged"):
+            return 1
+        return 128 + self.stopped if self.stopped and not watch else int(bool(self.named("waiting")))
 
 # %% ../../nbs/inspection/03_watch.ipynb #9d000019
 def take_account(
@@ -594,8 +602,8 @@ def status_text(
     "The same for people."
     lines = [f"{facts['judged']} images judged, {facts['defective']} called defective (threshold {facts['threshold']:.4f}, run {facts['run']}),"
              f" since {facts['since'] or 'an older version'}"]
-    for source in facts["sources"].values():
-        lines += [source["account"], *(f"  not judged: {name}: {why}" for name, why in source["reasons"].items())]
+    for name, source in facts["sources"].items():
+        lines += [f"{name}: {source['account']}", *(f"  not judged: {image}: {why}" for image, why in source["reasons"].items())]
     lines.append(f"{'hour (UTC)':20}{'judged':>8}{'not judged':>12}{'defective':>11}{'share':>9}   95 % interval")
     for row in facts["hours"][-last:]:
         share = f"{row['share']:9.2%}   {row['low']:.2%} to {row['high']:.2%}" if row["judged"] else ""

@@ -19,7 +19,7 @@ setup(
     keywords=settings["keywords"].split(),
     python_requires=f">={settings['min_python']}",
     packages=find_packages(include=["twoteacher_rkd*"]),
-    package_data={"twoteacher_rkd": ["tables/*.csv", "weights/*"]},
+    package_data={"twoteacher_rkd": ["tables/*.csv", "weights/*", "explorer/*.js", "explorer/*.css"]},
     install_requires=settings["requirements"].split(),
     extras_require={
         extra: settings[f"{extra}_requirements"].split() for extra in ("dev", "export", "cluster", "peers")

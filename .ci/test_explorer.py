@@ -128,7 +128,7 @@ class User:
 
     def drop(self, path):
         with self.page.expect_file_chooser() as chooser:
-            self.page.locator(".rkd-upload").click()
+            self.page.locator(".rkd-upload button").click()
         chooser.value.set_files(path)
 
     def tab(self, title):
@@ -169,7 +169,7 @@ def check_layout(page, width, where):
     wide = page.evaluate("document.documentElement.scrollWidth")
     expect(wide <= width, f"{where}: the page is {wide} pixels wide and has to be scrolled sideways.")
     cut = page.evaluate("""[...document.querySelectorAll(
-        '.rkd-explorer button:not(.rkd-upload), .rkd-explorer [role=tab], .rkd-side label, .rkd-explorer td, .rkd-explorer figcaption')]
+        '.rkd-explorer button, .rkd-explorer [role=tab], .rkd-side label, .rkd-explorer td, .rkd-explorer figcaption')]
         .filter(e => e.offsetParent && e.clientWidth && e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)""")
     expect(not cut, f"{where}: {cut} is cut off.")
 
@@ -177,7 +177,7 @@ def check_layout(page, width, where):
 def check_steps(user, scores):
     "Arrows, J and K and the buttons step through the images in their order."
     order = scores.sort_values("score", ascending=False, kind="stable").image.tolist()
-    user.page.locator(".rkd-order select").select_option("score")
+    user.page.locator(".rkd-order select").select_option("highest score first")
     user.until(lambda: user.name() == order[0], f"Sorted by score the first image should be {order[0]}, not {user.name()}.")
     before = positions(user.page)
     for key, position in (("j", 1), ("ArrowRight", 2), ("J", 3), ("k", 2), ("ArrowLeft", 1)):
@@ -189,8 +189,8 @@ def check_steps(user, scores):
     expect(positions(user.page) == before, "Parts of the page moved while stepping through images.")
     user.page.locator(".rkd-kind select").select_option("good")
     user.until(lambda: "/good/" in user.name(), "Choosing the kind 'good' did not show a good image.")
-    user.page.locator(".rkd-kind select").select_option("all")
-    user.page.locator(".rkd-order select").select_option("error")
+    user.page.locator(".rkd-kind select").select_option("all test images")
+    user.page.locator(".rkd-order select").select_option("worst error first")
 
 
 def check_threshold(user, scores):
@@ -236,6 +236,13 @@ def check_reading(user):
     for css in ("threshold", "position", "opacity"):
         label = user.page.locator(f".rkd-{css} [role=slider]").get_attribute("aria-label")
         expect(label, f"The slider {css} has no label for screen readers.")
+    opacity = user.page.locator(".rkd-opacity [role=slider]")
+    opacity.focus()
+    user.page.keyboard.press("Home")
+    user.until(lambda: user.page.evaluate("getComputedStyle(document.querySelector('.rkd-stack .rkd-heat')).opacity") == "0", "The overlay did not follow the opacity.")
+    for _ in range(11):
+        user.page.keyboard.press("ArrowRight")
+    user.until(lambda: user.page.evaluate("getComputedStyle(document.querySelector('.rkd-stack .rkd-heat')).opacity") == "0.55", "The opacity did not return.")
     silent = user.page.evaluate("[...document.querySelectorAll('.rkd-row img')].filter(e => !e.hasAttribute('alt')).length")
     expect(silent == 0, f"{silent} images have no alternative text.")
 
@@ -243,7 +250,7 @@ def check_reading(user):
 def check_view(user):
     "A click makes a panel wide, the wheel zooms around the pointer, dragging moves, all panels share it, and Escape ends it."
     def seen():
-        return user.page.evaluate("['--x', '--y', '--z'].map(name => Number(document.querySelector('.rkd-stack').style.getPropertyValue(name)) || 0)")
+        return user.page.evaluate("['--x', '--y', '--zoom'].map(name => Number(document.querySelector('.rkd-explorer').style.getPropertyValue(name)) || 0)")
 
     def panels():
         return user.page.evaluate("[...document.querySelectorAll('.rkd-stack .rkd-row')].map(row => [...row.children].filter(e => e.offsetParent).length)")
@@ -291,7 +298,7 @@ def check_own_image(user, folder, scores):
     expect(abs(float(score.inner_text()) - row.score) < 2e-3, f"The image scored {score.inner_text()}, but {row.score} in the run.")
     user.photograph("own-image")
     for name, words in (("notes.png", "is not an image in a format that is read"), ("moving.png", "it holds 2 pictures, not one"),
-                        ("huge.png", "more than the 50 that are taken")):
+                        ("huge.png", "more than the 50 MB that can be sent")):
         user.drop(folder / name)
         user.says(words)
     before = user.name()
@@ -302,7 +309,7 @@ def check_own_image(user, folder, scores):
 def check_inside(user, other):
     "The scales, the teachers' shares, and the second run."
     user.tab("Scales and teachers")
-    user.page.locator(".rkd-inside").click()
+    user.page.locator(".rkd-compute").click()
     user.until(lambda: user.page.locator(".rkd-five figure").count() == 5, "Scales and shares were not shown.", seconds=PATIENCE / 1000)
     user.photograph("scales")
     user.tab("Second run")

@@ -26,10 +26,10 @@ def map_limits(
     "The ends of one colour scale for all maps. Raises `InputError` where `limits` are not two increasing numbers."
     if limits is None:
         low, high = float(maps.min()), float(maps.max())
-        return (low, high) if low < high else (low, low + 1)  # constant maps: all of them at the bottom of the scale
+        return (low, high) if low < high else (low, low + 1)  # constant maps are drawn in the lowest colour
     low, high = as_array(limits, "limits", 1).astype(float).tolist() if len(limits) == 2 else (0, 0)
     if low >= high:
-        raise InputError(f"limits must be two increasing numbers (low, high), but they are {tuple(limits)}: swap or mend them.")
+        raise InputError(f"limits must be two increasing numbers (low, high), but they are {tuple(limits)}: swap or correct them.")
     return low, high
 
 # %% ../../nbs/drawing/03_heatmaps.ipynb #3c7a80df
@@ -45,13 +45,13 @@ def image_stack(
     "The three as arrays with one order of axes. Raises `InputError` where they do not belong together."
     images, maps = as_array(images, "images", 4), as_array(maps, "maps", 3)
     if images.dtype != np.uint8 or 3 not in (images.shape[1], images.shape[3]):
-        found = f"{images.dtype} of shape {images.shape}"
-        raise InputError(f"images must be uint8 with 3 channels, but they are {found}: pass them as they were before normalizing.")
+        given = f"{images.dtype} of shape {images.shape}"
+        raise InputError(f"images must be uint8 with 3 channels, but they are {given}: pass them as they were before normalizing.")
     images = images.transpose(0, 2, 3, 1) if images.shape[1] == 3 else images
     masks = None if masks is None else as_array(masks, "masks", 3).astype(bool)
     for what, array in (("maps", maps), ("masks", masks)):
         if array is not None and array.shape != images.shape[:3]:
-            raise InputError(f"{what} are {array.shape}, but the images call for {images.shape[:3]}: give one of that size for each.")
+            raise InputError(f"{what} are {array.shape}, but the images need {images.shape[:3]}: give one of that size for each.")
     return images, masks, maps
 
 # %% ../../nbs/drawing/03_heatmaps.ipynb #beaa3011
@@ -89,7 +89,7 @@ def grid_rows(
     masks,  # masks or None
     alpha: float,  # opacity of the map in an overlay
 ) -> list:  # the rows that can be drawn
-    "The rows of a grid; a row of masks is left out where there are none. Raises `InputError` for unknown rows or a senseless opacity."
+    "The rows of a grid; a row of masks is left out where there are none. Raises `InputError` for unknown rows or an opacity outside 0 to 1."
     rows = [choose(row, ROWS, "row") for row in rows if row != "mask" or masks is not None]
     if not rows:
         raise InputError(f"There is no row to draw: name some of {', '.join(ROWS)}; mask needs masks.")

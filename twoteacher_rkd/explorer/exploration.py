@@ -6,7 +6,8 @@
 __all__ = ['VERDICTS', 'WRONG', 'ORDERS', 'MAX_UPLOAD', 'check_results', 'read_results', 'no_false_alarm', 'no_miss',
            'own_threshold', 'verdict', 'count_verdicts', 'order_images', 'coarse_pro_curve', 'Results',
            'operating_points', 'find_image', 'resized_image', 'intermediate_maps', 'read_upload', 'Exploration',
-           'compute_inside', 'matching_threshold', 'same_image', 'run_category', 'find_runs', 'first_run', 'Session']
+           'compute_intermediate', 'matching_threshold', 'same_image', 'run_category', 'find_runs', 'first_run',
+           'Session']
 
 # %% ../../nbs/explorer/01_exploration.ipynb #0f62fc32
 from functools import cached_property, lru_cache
@@ -44,23 +45,23 @@ def check_results(
 
 # %% ../../nbs/explorer/01_exploration.ipynb #074adf76
 def read_results(
-    one: Run,
+    run: Run,
 ) -> tuple:  # scores, maps (N, S, S) float32, masks (N, S, S) bool or None
     "What the explorer shows of a run. Raises `InputError` where it is incomplete, damaged or of another layout."
-    path = one.folder / "maps.npz"
+    path = run.folder / "maps.npz"
     if not path.is_file():
-        raise InputError(f"{str(one.folder)!r} has no maps.npz, so there is nothing to look at: run it again, or copy the whole folder.")
-    one.recipe  # noqa: B018 - an unreadable recipe is found here, not when a model is wanted
+        raise InputError(f"{str(run.folder)!r} has no maps.npz, so there is nothing to look at: run it again, or copy the whole folder.")
+    run.recipe  # noqa: B018 - an unreadable recipe is found here, not when a model is wanted
     try:
-        with np.load(path) as held:
-            maps, masks = held["maps"], held["masks"].astype(bool) if "masks" in held else None
+        with np.load(path) as archive:
+            maps, masks = archive["maps"], archive["masks"].astype(bool) if "masks" in archive else None
     except Exception as error:  # a broken archive raises nearly anything
         raise InputError(f"{str(path)!r} is damaged or of another layout ({type(error).__name__}): run it again.") from None
-    if one.metrics.get("test_images") == 0:
-        raise InputError(f"{str(one.folder)!r} was made without test images, so there is nothing to look at: "
+    if run.metrics.get("test_images") == 0:
+        raise InputError(f"{str(run.folder)!r} was made without test images, so there is nothing to look at: "
                          "judge images with rkd predict, or add test images and run it again.")
-    check_results(one.scores, maps, masks)
-    return one.scores.assign(kind=one.scores["kind"].astype(str)), maps.astype(np.float32, copy=False), masks
+    check_results(run.scores, maps, masks)
+    return run.scores.assign(kind=run.scores["kind"].astype(str)), maps.astype(np.float32, copy=False), masks
 
 # %% ../../nbs/explorer/01_exploration.ipynb #7a065217
 def no_false_alarm(
@@ -80,12 +81,12 @@ def no_miss(
 
 # %% ../../nbs/explorer/01_exploration.ipynb #f584d24f
 def own_threshold(
-    one: Run,
+    run: Run,
     scores: pd.DataFrame,  # columns label, score
 ) -> float:
     "The threshold that was chosen from normal images; where the run has none, the one of `no_false_alarm`."
     try:
-        return one.threshold.value
+        return run.threshold.value
     except InputError:
         return no_false_alarm(scores)
 
@@ -246,7 +247,7 @@ class Exploration:
         data_root: Path = None,  # where the images are, if known
     ):
         self.results, self.data_root, self.kind, self.order, self.point = Results(folder), data_root, "all", "error", None
-        self.threshold, self.inside = own_threshold(self.results.run, self.results.scores), {}
+        self.threshold, self.intermediate = own_threshold(self.results.run, self.results.scores), {}
         self.rows = order_images(self.results.scores, self.threshold)
         self.index = int(self.rows[0])  # the current image's row number
 
@@ -286,17 +287,17 @@ class Exploration:
         return resized_image(self.path, self.results.size, self.results.run.recipe.aspect)
 
 # %% ../../nbs/explorer/01_exploration.ipynb #40edee4b
-def compute_inside(
-    one: Exploration,
+def compute_intermediate(
+    exploration: Exploration,
 ) -> None:
-    "Compute the current image's `intermediate_maps` into `one.inside`. Raises `InputError` where image or model cannot be had."
-    if one.index not in one.inside:
-        found = intermediate_maps(one.results.detector.model, one.results.run.recipe, one.image())
-        one.inside[one.index] = found if one.valid_mask is None else {**found, "map": found["map"] * one.valid_mask}
+    "Compute the current image's `intermediate_maps` into `exploration.intermediate`. Raises `InputError` where image or model cannot be had."
+    if exploration.index not in exploration.intermediate:
+        maps = intermediate_maps(exploration.results.detector.model, exploration.results.run.recipe, exploration.image())
+        exploration.intermediate[exploration.index] = maps if exploration.valid_mask is None else {**maps, "map": maps["map"] * exploration.valid_mask}
 
 # %% ../../nbs/explorer/01_exploration.ipynb #ce2d2e8f
 def matching_threshold(
-    one: Results,  # whose threshold is given
+    results: Results,  # whose threshold is given
     threshold: float,
     other: Results,  # whose threshold is wanted
 ) -> float:
@@ -304,19 +305,19 @@ def matching_threshold(
     def judged(results):
         normal = results.scores["label"] == 0
         return results.scores["score"][normal if normal.any() else slice(None)].to_numpy(np.float64)
-    allowed, falling = int((judged(one) >= threshold).sum()), np.sort(judged(other))[::-1]
+    allowed, falling = int((judged(results) >= threshold).sum()), np.sort(judged(other))[::-1]
     return float(np.nextafter(falling[allowed], np.inf)) if allowed < len(falling) else float(falling[-1])
 
 # %% ../../nbs/explorer/01_exploration.ipynb #0c12b081
 def same_image(
-    one: Exploration,
+    exploration: Exploration,
     other: Results,
 ) -> int:  # its row number there
     "The current image in another run. Raises `InputError` where that run has no such image."
-    found = np.flatnonzero((other.scores["image"] == one.row.image).to_numpy())
-    if other.category != one.results.category or not len(found):
-        raise InputError(f"{other.run!r} has no image {one.row.image!r} of {one.results.category!r}: choose a run on the same test images.")
-    return int(found[0])
+    rows = np.flatnonzero((other.scores["image"] == exploration.row.image).to_numpy())
+    if other.category != exploration.results.category or not len(rows):
+        raise InputError(f"{other.run!r} has no image {exploration.row.image!r} of {exploration.results.category!r}: choose a run on the same test images.")
+    return int(rows[0])
 
 # %% ../../nbs/explorer/01_exploration.ipynb #98efad0f
 def run_category(
@@ -330,11 +331,11 @@ def find_runs(
     runs: Path,  # where runs are kept, or None
 ) -> dict:  # `dataset/category` -> run folders, finished ones or not
     "The runs below a folder."
-    found = {}
+    folders = {}
     for path in sorted(Path(runs).expanduser().absolute().glob("*/*/*/recipe.json")) if runs else []:
         if not path.parent.name.endswith(".partial"):
-            found.setdefault(run_category(path.parent), []).append(path.parent)
-    return found
+            folders.setdefault(run_category(path.parent), []).append(path.parent)
+    return folders
 
 # %% ../../nbs/explorer/01_exploration.ipynb #cf8598c4
 def first_run(
@@ -359,22 +360,22 @@ class Session:
         runs: Path = None,  # where more are kept
         data_root: Path = None,  # where the images are
     ):
-        self.one, self.other, self.upload, self.known = Exploration(Path(folder).absolute(), data_root), None, None, find_runs(runs)
+        self.exploration, self.other, self.upload, self.run_folders = Exploration(Path(folder).absolute(), data_root), None, None, find_runs(runs)
         for path in (Path(path).absolute() for path in (folder, other) if path):
-            paths = self.known.setdefault(run_category(path), [])
+            paths = self.run_folders.setdefault(run_category(path), [])
             paths += [path] if path not in paths else []
         self.compare(other)
 
-    folder = property(lambda self: self.one.results.run.folder, doc="The open run's.")
+    folder = property(lambda self: self.exploration.results.run.folder, doc="The open run's.")
     category = property(lambda self: run_category(self.folder), doc="What the open run is of, `dataset/category`.")
-    runs = property(lambda self: self.known[self.category], doc="The category's runs.")
+    runs = property(lambda self: self.run_folders[self.category], doc="The category's runs.")
     others = property(lambda self: [path for path in self.runs if path != self.folder], doc="Those it can be compared with.")
 
     def open(self,
         folder: Path,  # of a run among `known`
     ) -> None:
         "Open another run; where that fails, the present one stays."
-        self.one, self.upload = Exploration(folder, self.one.data_root), None
+        self.exploration, self.upload = Exploration(folder, self.exploration.data_root), None
         if self.other and self.other.run.folder not in self.others:
             self.other = None
 
@@ -390,7 +391,7 @@ class Session:
         content: bytes,  # all of it
     ) -> None:
         "Judge an upload by the open run's model; a bad file raises `InputError` and changes nothing."
-        image, results = read_upload(name, content), self.one.results
+        image, results = read_upload(name, content), self.exploration.results
         resized = np.asarray(on_square(image, results.run.recipe.aspect).resize((results.size, results.size), Image.Resampling.BILINEAR))
-        said = results.detector.predict(image)
-        self.upload = {"name": name, "size": image.size, "image": resized, "values": said.values, "score": said.score}
+        prediction = results.detector.predict(image)
+        self.upload = {"name": name, "size": image.size, "image": resized, "values": prediction.values, "score": prediction.score}

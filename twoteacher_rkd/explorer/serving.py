@@ -28,36 +28,36 @@ from ..utils import InputError
 
 # %% ../../nbs/explorer/04_serving.ipynb #0686da70
 def card_html(
-    one: Exploration,  # at the image to show
+    exploration: Exploration,  # at the image to show
     side: int,  # pixels a side of the pictures
 ) -> str:
     "One image of the contact sheet."
     def url(image):
         return f'url({data_uri(image.convert("RGB").resize((side, side), Image.Resampling.BILINEAR), "jpeg")})'
-    pictures = f"--h:{url(colour_image(one.values, one.results.limits))}"
+    pictures = f"--h:{url(colour_image(exploration.values, exploration.results.limits))}"
     try:
-        pictures += f";--p:{url(Image.fromarray(one.image()))}"
+        pictures += f";--p:{url(Image.fromarray(exploration.image()))}"
     except InputError:
         pass  # the map lies on grey
-    name, image = verdict(one.row.label, one.row.score, one.threshold), html.escape(one.row.image)
-    lines = outlines_svg((one.values, one.threshold), one.mask, one.valid_mask)
-    css, words = "rkd-wrong" if name in WRONG else "", describe_map(one.values, one.threshold)
+    name, image = verdict(exploration.row.label, exploration.row.score, exploration.threshold), html.escape(exploration.row.image)
+    lines = outlines_svg((exploration.values, exploration.threshold), exploration.mask, exploration.valid_mask)
+    css, words = "rkd-wrong" if name in WRONG else "", describe_map(exploration.values, exploration.threshold)
     return (f'<article style="{pictures}"><div class="photo" role="img" aria-label="Input {image}"></div>'
             f'<div class="over" role="img" aria-label="Overlay: {words}"><i class="photo"></i><i class="heat"></i>{lines}</div>'
-            f'<p><b class="{css}">{name}</b> {one.row.score:.4g}<br>{image}</p></article>')
+            f'<p><b class="{css}">{name}</b> {exploration.row.score:.4g}<br>{image}</p></article>')
 
 # %% ../../nbs/explorer/04_serving.ipynb #09595acb
 def cards_html(
-    one: Exploration,  # sorted by score
+    exploration: Exploration,  # sorted by score
 ) -> str:
     "All images with the line between those above and those below the threshold."
-    side = 128 if len(one.rows) <= 300 else 80
+    side = 128 if len(exploration.rows) <= 300 else 80
     cards = []
-    for position in range(len(one.rows)):
-        one.go(position)
-        cards.append(card_html(one, side))
-    called = int((one.results.scores["score"] >= one.threshold).sum())
-    cards.insert(called, f'<div class="line">threshold {one.threshold:.4g}: images above this line are called defective</div>')
+    for position in range(len(exploration.rows)):
+        exploration.go(position)
+        cards.append(card_html(exploration, side))
+    called = int((exploration.results.scores["score"] >= exploration.threshold).sum())
+    cards.insert(called, f'<div class="line">threshold {exploration.threshold:.4g}: images above this line are called defective</div>')
     return f'<main>{"".join(cards)}</main>'
 
 # %% ../../nbs/explorer/04_serving.ipynb #b67627a5
@@ -91,10 +91,10 @@ def contact_sheet(
     "All test images of a run by falling score, in one file. Raises `InputError` where the run cannot be opened, or the threshold is no number."
     if threshold is not None and not math.isfinite(threshold):
         raise InputError(f"The threshold is {threshold}: it must be a finite number.")
-    one = Exploration(folder, data_root)
-    origin = threshold_origin(one.results.run) if threshold is None else "was given"
-    one.sort(order="score", threshold=threshold)
-    results, threshold = one.results, one.threshold
+    exploration = Exploration(folder, data_root)
+    origin = threshold_origin(exploration.results.run) if threshold is None else "was given"
+    exploration.sort(order="score", threshold=threshold)
+    results, threshold = exploration.results, exploration.threshold
     title = html.escape(f"{results.category}: {results.run.folder.name}")
     dotted = "" if results.valid_mask is None else "; dotted: what is scored"
     told = f"{len(results.scores)} test images, highest score first. The threshold {origin}.<br>Dashed: prediction; white: true defect{dotted}."
@@ -104,7 +104,7 @@ def contact_sheet(
            f"{counts_html(count_verdicts(results.scores, threshold))}{kinds_html(results.scores, threshold)}")
     head = ('<meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>{title}</title><style>{SHEET_STYLE}</style>")
-    return f'<!DOCTYPE html><html lang="en"><head>{head}</head><body><div class="top">{top}</div>{cards_html(one)}</body></html>\n'
+    return f'<!DOCTYPE html><html lang="en"><head>{head}</head><body><div class="top">{top}</div>{cards_html(exploration)}</body></html>\n'
 
 # %% ../../nbs/explorer/04_serving.ipynb #cell-100
 TEMPLATE = """{%- extends 'voila/templates/lab/index.html.j2' -%}
@@ -184,7 +184,7 @@ def serve(
     with tempfile.TemporaryDirectory() as folder:
         notebook = write_served(Path(folder), parameters)
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("JUPYTER_PATH")]))
-        extensions = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8"]
+        extensions = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8", "anywidget"]
         settings = {"VoilaConfiguration": {"template": "rkd", "preheat_kernel": True, "extension_allowlist": extensions,
                                            "file_allowlist": []},  # no file but the page is given out
                     "KernelManager": {"transport": "ipc" if os.name == "posix" else "tcp"}}

@@ -51,7 +51,7 @@ def random_pose(
     turn: float,  # degrees, at most
     shift: float,  # half images, at most
 ) -> Pose:
-    "A part as the feeder leaves it."
+    "A random pose of a part."
     turn, scale = float(np.radians(rng.uniform(-turn, turn))), rng.uniform(0.97, 1.03)
     dx, dy = rng.uniform(-shift, shift, 2).tolist()
     y, x = grid(n)
@@ -91,7 +91,7 @@ def box_distance(
 def coverage(
     distance: np.ndarray,  # signed, half images
 ) -> np.ndarray:  # coverage, 0 to 1
-    "What a signed distance covers, with an edge one surface point wide."
+    "The area inside an outline, with an edge one surface point wide."
     return np.clip(0.5 - distance * (len(distance) / 2), 0, 1)
 
 # %% ../../nbs/lines/03_parts.ipynb #e6f189be
@@ -108,7 +108,7 @@ def rim_height(
 def cast_shadow(
     cover: np.ndarray,  # (n, n) what covers the ground, 0 to 1
     lamp: np.ndarray,  # (3,)
-    height: float,  # half images, how high the part's edge stands
+    height: float,  # of the part's edge above the ground, half images
 ) -> np.ndarray:  # (n, n) 0 to 1
     "The soft shadow of a part, away from the lamp."
     n = len(cover)
@@ -148,7 +148,7 @@ def washer_outline(
     pose: Pose,
     defect: Defect | None,
 ) -> np.ndarray:  # (n, n) signed distance
-    "Ring with a keyway; the hole may sit off its centre, the outer edge may have lost a piece."
+    "Ring with a keyway; the hole may be off its centre, the outer edge may have lost a piece."
     u, v = pose.u, pose.v
     if defect is not None and defect.kind == "off_centre":
         angle, off = defect.rng.uniform(0, 2 * np.pi), defect.between(0.03, 0.15)
@@ -199,7 +199,7 @@ def groove_direction(
 # %% ../../nbs/lines/03_parts.ipynb #cell-049
 def washer(
     n: int,  # points a side
-    part: str,  # `train` or `test`: of no consequence for a part
+    part: str,  # `train` or `test`: no difference for a part
     rng: np.random.Generator,  # of everything normal
     defect: Defect | None,
     lamp: np.ndarray,  # (3,) unit vector towards the lamp
@@ -323,7 +323,7 @@ def crease(
 # %% ../../nbs/lines/03_parts.ipynb #c5f13eb7
 def label(
     n: int,  # points a side
-    part: str,  # `train` or `test`: of no consequence for a part
+    part: str,  # `train` or `test`: no difference for a part
     rng: np.random.Generator,  # of everything normal
     defect: Defect | None,
     lamp: np.ndarray,  # (3,) unit vector towards the lamp
@@ -415,7 +415,7 @@ def housing_mark(
 # %% ../../nbs/lines/03_parts.ipynb #cell-064
 def connector(
     n: int,  # points a side
-    part: str,  # `train` or `test`: of no consequence for a part
+    part: str,  # `train` or `test`: no difference for a part
     rng: np.random.Generator,  # of everything normal
     defect: Defect | None,
     lamp: np.ndarray,  # (3,) unit vector towards the lamp

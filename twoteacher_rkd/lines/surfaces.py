@@ -27,7 +27,7 @@ class Surface:
     gloss: np.ndarray  # (n, n) strength of the mirror-like reflection
     part: np.ndarray  # (n, n) bool, where surface defects may start
     brush: tuple[np.ndarray, np.ndarray] | None = None  # x and y of the grooves' direction, each (n, n); None without grooves
-    foreign: np.ndarray | None = None  # (n, n) bool, where material from elsewhere replaces the surface's own, however alike; None where nothing does
+    foreign: np.ndarray | None = None  # (n, n) bool, where material from elsewhere replaces the surface's own, even if it looks alike; None where nothing does
 
 # %% ../../nbs/lines/01_surfaces.ipynb #cell-006
 def shade(
@@ -101,7 +101,7 @@ def expose(
     light: np.ndarray,  # (3, n, n) linear light
     rng: np.random.Generator,
 ) -> np.ndarray:  # (n / SUPERSAMPLING, n / SUPERSAMPLING, 3) float, 0 to 255, without noise
-    "What the lens and the tone curve make of the light."
+    "The image after uneven light, vignetting, blur and the tone curve."
     n = light.shape[-1]
     y, x = grid(n // SUPERSAMPLING)
     angle, fall, vignette = float(rng.uniform(0, 2 * np.pi)), rng.uniform(0.02, 0.16), rng.uniform(0.04, 0.14)

@@ -69,7 +69,7 @@ def scale_maps(
     teacher: list,  # three maps, (B, C, H, W) each
     student: list,  # three maps of the same shapes
     size: int,  # pixels a side
-    distances=distance_maps,  # or a `Calibration`
+    distances=distance_maps,  # Equation 1, or another function of the two
 ) -> Tensor:  # (3, B, size, size), one per scale
     "The distance maps of all scales at the image's size (Section 3.4), before fusion and smoothing."
     return torch.stack([F.interpolate(d[:, None], size=size, mode="bilinear", align_corners=True)[:, 0] for d in distances(teacher, student)])
@@ -83,7 +83,7 @@ def anomaly_map(
     size: int = 256,  # pixels a side of the result
     fusion: str = "sum",  # `sum` or `product` of the scales, D11
     sigma: float = 4.0,  # pixels, D11
-    distances=distance_maps,  # or a `Calibration`
+    distances=distance_maps,  # Equation 1, or another function of the two
 ) -> Tensor:  # (B, size, size); an image's score is its maximum
     "How anomalous each pixel is (Section 3.4). Raises `InputError` for an unknown fusion or shapes that differ."
     scales = scale_maps(teacher, student, size, distances)

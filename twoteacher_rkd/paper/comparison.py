@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FEWEST', 'DRAWS', 'UNDECIDED', 'paired', 'pairwise_wins', 'win_gaps', 'bootstrap_weights', 'resampled', 'compare',
-           'over_categories', 'verdict']
+           'over_categories', 'claim_verdict']
 
 # %% ../../nbs/paper/04_comparison.ipynb #46567555
 from fractions import Fraction
@@ -13,7 +13,7 @@ import numpy as np
 import pandas as pd
 
 from ..experiment.runs import Run
-from .aggregation import Row, by_seed, step
+from .aggregation import TableRow, by_seed, step
 from ..utils import InputError
 
 # %% ../../nbs/paper/04_comparison.ipynb #61a6492d
@@ -23,7 +23,7 @@ def paired(
     key: str,  # a metric
 ) -> pd.DataFrame:  # seeds x categories: second minus first, fractions
     "The differences of a metric over what both recipes have."
-    row = Row("", "all", {name: Fraction(1) for name in first.category.unique() if name in set(second.category)})
+    row = TableRow("", "all", {name: Fraction(1) for name in first.category.unique() if name in set(second.category)})
     return (by_seed(second, row, key) - by_seed(first, row, key)).dropna(how="all").dropna(axis=1, how="all").dropna()
 
 # %% ../../nbs/paper/04_comparison.ipynb #2afe4dee
@@ -97,7 +97,7 @@ def over_categories(
     key: str,  # a metric
 ) -> dict:  # categories_low, categories_high; NaN for fewer than three categories in a group
     "The interval of Tables 5 to 7, of the mean over categories."
-    row = Row("", "all", dict.fromkeys(names, Fraction(1, len(names) or 1)))
+    row = TableRow("", "all", dict.fromkeys(names, Fraction(1, len(names) or 1)))
     groups = first[first.category.isin(names)].groupby("group").category.unique()
     known = step(by_seed(first, row, key), by_seed(second, row, key), row, groups.to_dict()) if len(names) > 1 else {}
     return {f"categories_{end}": known.get(end, np.nan) for end in ("low", "high")}
@@ -105,7 +105,7 @@ def over_categories(
 # %% ../../nbs/paper/04_comparison.ipynb #6e43bef6
 UNDECIDED = "not decidable with these data"
 
-def verdict(
+def claim_verdict(
     low: float,  # the interval; NaN where there is none
     high: float,
     least: float = 0.0,  # what the claim says: the difference lies between these two

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'show_version', 'options', 'lines', 'Dataset', 'check', 'region', 'RawLayout', 'convert', 'note_precision',
-           'set_threads', 'note_threshold', 'run', 'keep_notebook', 'Overlays', 'predict', 'status', 'export_images',
-           'export', 'paper', 'explore', 'write_text', 'bench', 'main']
+           'set_threads', 'note_threshold', 'run', 'execute_run_notebook', 'Overlays', 'predict', 'status',
+           'export_images', 'export', 'paper', 'explore', 'write_text', 'bench', 'main']
 
 # %% ../nbs/03_cli.ipynb #cell-002
 import sys
@@ -190,7 +190,7 @@ def run(
     one = runs.Run(folder)
     parameters = {"data_root": str(data_root), "category": category, "dataset": dataset.value, "variant": variant, "teachers": teachers, "weights": weights,
                   "preset": preset, "epochs": epochs, "seed": one.recipe.seed, "device": device, "settings": ";".join(settings), "out": str(out)}
-    keep_notebook(folder, parameters)
+    execute_run_notebook(folder, parameters)
     for key in ("image_auroc", "pixel_auroc", "aupro"):
         value = one.metrics[key]
         print(f"{key} {'not defined for these images' if value is None else format(value, '.4f')}")
@@ -199,7 +199,7 @@ def run(
     print(folder)
 
 # %% ../nbs/03_cli.ipynb #cell-011
-def keep_notebook(
+def execute_run_notebook(
     folder: Path,  # a finished run
     parameters: dict,  # of run.ipynb
 ) -> None:
@@ -264,14 +264,15 @@ def status(
 def export_images(
     known: dict,  # provenance of a run
     data_root: Path,  # the folder that holds the category's folder or CSV; None where it is not known
-    folder: Path,  # for stand-ins
+    folder: Path,  # to write images of the embedded lines into, where no data folder is given
 ) -> tuple:  # a few samples to check with, and normal ones
     "Images that an exported file is checked and calibrated with."
     from twoteacher_rkd.data.datasets import find_category
-    from twoteacher_rkd.inspection.export import stand_ins
+    from twoteacher_rkd.data.images import Sample
+    from twoteacher_rkd.lines.rendering import sample_parts
 
     if data_root is None:
-        return stand_ins(folder), ()
+        return [Sample(path, "good") for path in sample_parts(folder)], ()
     category = find_category(data_root, known["category"], known["dataset"])
     images = category.test or category.train
     return images[:: max(1, len(images) // 8)][:8], category.train[:64]

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['VARIANTS', 'ONE_TEACHER', 'WEIGHTS', 'BUNDLED', 'LATER', 'FIRST_NAMES', 'NEW_NAMES', 'PRESETS', 'file_id',
            'weights_id', 'one_of', 'whole', 'Recipe', 'check_pairs', 'complete_recipe', 'named_fields', 'field_name',
-           'make_recipe', 'parse_setting', 'read_recipe', 'recipe_to_json', 'recipe_from_json']
+           'make_recipe', 'parse_setting', 'read_recipe', 'recipe_to_json', 'recipe_from_json', 'departures']
 
 # %% ../nbs/02_recipe.ipynb #cell-002
 import hashlib
@@ -226,3 +226,13 @@ def recipe_from_json(
         return make_recipe(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
     except (json.JSONDecodeError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"This is not a recipe written by twoteacher_rkd: {error}.") from None
+
+# %% ../nbs/02_recipe.ipynb #departures
+def departures(
+    recipe: Recipe,  # any
+) -> str:  # `epochs=8, image_size=128`; empty for the paper's own recipe
+    "The fields in which a recipe differs from the paper's; variant and seed aside."
+    paper, written = Recipe(variant=recipe.variant), json.loads(recipe_to_json(recipe))
+    names = [field.name for field in fields(Recipe) if field.init and field.name not in ("variant", "seed")]
+    changed = [name for name in names if getattr(recipe, name) != getattr(paper, name)]
+    return ", ".join(f"{name}={'+'.join(written[name]) if isinstance(written[name], list) else written[name]}" for name in changed)

@@ -27,8 +27,7 @@ from torch import Tensor, nn
 import twoteacher_rkd
 from ..data.images import MEAN_COLOUR, load_images, load_valid_masks, normalize, read_image
 from ..experiment.calibration import residual
-from ..experiment.evaluation import predict_maps
-from ..experiment.inference import image_scores
+from ..experiment.inference import image_scores, predict_maps
 from ..method.losses import anomaly_map
 from ..recipe import Recipe, recipe_to_json
 from ..utils import InputError

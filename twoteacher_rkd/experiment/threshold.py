@@ -101,8 +101,8 @@ def choose_threshold(
     if len(scores) < LEAST_IMAGES:
         raise InputError(f"A threshold cannot be chosen from {len(scores)} normal images that training has not seen; {LEAST_IMAGES} are the least: "
                          "add normal images, or validate with more of them (--set val_fraction=0.2; it needs 32).")
-    if not np.isfinite(scores).all():
-        raise InputError(f"{(~np.isfinite(scores)).sum()} of {len(scores)} scores of normal images are NaN or infinite: train again, with a lower learning_rate or in precision fp32.")
+    if wrong := (~np.isfinite(scores)).sum():
+        raise InputError(f"{wrong} of {len(scores)} scores of normal images are NaN or infinite: train again, with a lower learning_rate or in precision fp32.")
     return by_order(scores, wanted) if wanted * (len(scores) + 1) >= 1 else by_tail(scores, wanted)
 
 # %% ../../nbs/experiment/07_threshold.ipynb #check-threshold

@@ -747,6 +747,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                                                                                     'twoteacher_rkd/explorer/widget.py'),
                                                 'twoteacher_rkd.explorer.widget.Upload.receive': ( 'explorer/widget.html#upload.receive',
                                                                                                    'twoteacher_rkd/explorer/widget.py'),
+                                                'twoteacher_rkd.explorer.widget.connect': ( 'explorer/widget.html#connect',
+                                                                                            'twoteacher_rkd/explorer/widget.py'),
                                                 'twoteacher_rkd.explorer.widget.error_sentence': ( 'explorer/widget.html#error_sentence',
                                                                                                    'twoteacher_rkd/explorer/widget.py'),
                                                 'twoteacher_rkd.explorer.widget.explore': ( 'explorer/widget.html#explore',

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['FOLDER', 'HELP', 'SLIDER_STEP', 'ACTIONS', 'PageScript', 'Upload', 'make_controls', 'make_page', 'fit_controls',
-           'move_threshold', 'move_pointer', 'score_upload', 'error_sentence', 'Explorer', 'explore']
+           'move_threshold', 'move_pointer', 'score_upload', 'error_sentence', 'connect', 'Explorer', 'explore']
 
 # %% ../../nbs/explorer/03_widget.ipynb #df06e717
 from functools import partial
@@ -190,6 +190,16 @@ def error_sentence(
         return f"That did not work ({type(error).__name__}: {error}); the rest of the page goes on."
     return ""
 
+# %% ../../nbs/explorer/03_widget.ipynb #connect-controls
+def connect(
+    controls: dict,  # name -> widget
+    react,  # called with the name of a control that was touched, and the button or how the value changed
+) -> None:
+    "Call `react` whenever a control is touched."
+    for name, control in controls.items():
+        touched = partial(react, name)
+        control.on_click(touched) if isinstance(control, widgets.Button) else control.observe(touched, "value")
+
 # %% ../../nbs/explorer/03_widget.ipynb #94a7b716
 class Explorer:
     "A session and its page; `widget` is what is shown."
@@ -201,9 +211,7 @@ class Explorer:
         for name in ("status", "reading", "outlines", "charts"):
             self.shown[name].add_class(f"rkd-{name}")
         self.widget = make_page(self.controls, self.shown)
-        for name, control in self.controls.items():
-            react = partial(self.react, name)
-            control.on_click(react) if isinstance(control, widgets.Button) else control.observe(react, "value")
+        connect(self.controls, self.react)
         self.say(error_sentence(lambda: self.draw(PARTS)) or warning(session.exploration.results.run.metrics))
 
     def say(self,

@@ -190,6 +190,7 @@ def csv_line(
     csv.writer(line, lineterminator="\n").writerow(values)
     return line.getvalue()
 
+# %% ../../nbs/inspection/02_record.ipynb #csv-lines
 def csv_lines(
     records: Iterable[dict],  # from `verdicts`
 ) -> Iterator[str]:

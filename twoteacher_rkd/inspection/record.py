@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['VERSION', 'TABLES', 'FIELDS', 'COLUMNS', 'Judgement', 'Origin', 'shown', 'stored', 'plain_errors', 'transaction',
-           'open_database', 'read_origin', 'written_beside', 'verdicts', 'csv_row', 'Result', 'problem', 'read_results',
+           'open_database', 'read_origin', 'written_beside', 'verdicts', 'csv_row', 'Result', 'read_results',
            'OldSettings', 'old_results', 'other_detector', 'take_lock', 'now', 'Record', 'create', 'insert',
            'FileState', 'add', 'latest', 'write_views', 'file_states', 'read_record', 'hours']
 
@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, TypeAdapter, Validation
 from scipy.stats import binomtest
 
 from .detector import Region
-from ..utils import InputError
+from ..utils import InputError, first_error, read_json
 
 # %% ../../nbs/inspection/02_record.ipynb #8a1f0006
 @dataclass(frozen=True)
@@ -205,14 +205,6 @@ class Result(BaseModel):
     time: str | None = None
     reason: str | None = None
 
-# %% ../../nbs/inspection/02_record.ipynb #8a1f0028
-def problem(
-    error: ValidationError,  # from pydantic
-) -> str:
-    "The first thing that is wrong with a file, in words."
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
-
 # %% ../../nbs/inspection/02_record.ipynb #8a1f0018
 def read_results(
     path: Path,  # JSON lines; what follows the last line break was cut off
@@ -227,7 +219,7 @@ def read_results(
     except OSError as error:
         raise InputError(f"{shown(str(path))!r} cannot be read ({error.strerror}): check that it is there and readable.") from None
     except ValidationError as error:
-        raise InputError(f"{shown(str(path))!r} is damaged in line {len(results) + 1} ({problem(error)}): remove it, or choose another --out.") from None
+        raise InputError(f"{shown(str(path))!r} is damaged in line {len(results) + 1} ({first_error(error)}): remove it, or choose another --out.") from None
     return results
 
 # %% ../../nbs/inspection/02_record.ipynb #8a1f001a
@@ -249,11 +241,7 @@ def old_results(
         if results.exists() or (out / "scores.csv").exists():
             raise InputError(f"{shown(str(out))!r} holds results without their database inspection.sqlite: choose another --out.")
         return []
-    try:
-        old = OldSettings.model_validate_json(settings.read_bytes())
-    except (OSError, ValidationError) as error:
-        reason = problem(error) if isinstance(error, ValidationError) else error.strerror
-        raise InputError(f"{shown(str(settings))!r} is damaged ({reason}): choose another --out.") from None
+    old = read_json(settings, OldSettings, "choose another --out")
     if (old.run, old.threshold, old.region) != (origin.run, origin.threshold, origin.region):
         raise other_detector(out, old.run, old.threshold)
     read = read_results(results) if results.exists() else []

@@ -180,6 +180,7 @@ class Arrivals:
     ):
         self.source, self.out, self.watch = Path(os.path.realpath(source)), Path(os.path.realpath(out)), watch
         self.folder = self.source.parent if self.source.is_file() else self.source
+        self.prefix = os.path.join(self.folder, "")
         self.load(connection)
         self.retry = {name for name, state in self.states.items() if state.state == "not judged"}  # once at each start
         self.waiting, self.first = {}, None  # name -> `File`; the names of the first look
@@ -191,7 +192,7 @@ class Arrivals:
 
     def name(self, path: Path) -> str:
         "The name of a file below the source."
-        return os.fspath(path)[len(os.path.join(self.folder, "")) :].replace(os.sep, "/")  # many times faster than pathlib
+        return os.fspath(path)[len(self.prefix) :].replace(os.sep, "/")  # many times faster than pathlib
 
     def ready(self, file: File, clock: float) -> bool:
         "Whether a file is to be read now."
@@ -205,16 +206,15 @@ class Arrivals:
 # %% ../../nbs/inspection/03_watch.ipynb #9d00000a
 def find(
     self: Arrivals,
-    path: Path,  # an image
-    earlier: dict,  # name -> `File`, of those that waited at the last look
+    name: str,  # of an image
+    path: Path,
 ) -> File | None:  # None where it is settled, or gone
     "An image that is not settled, as it is found now."
-    name = self.name(path)
     try:
         mark = signature(path)
     except OSError:
         return None
-    known, file = self.states.get(name), earlier.get(name)
+    known, file = self.states.get(name), self.waiting.get(name)
     if known and known.signature == mark and known.state in ("judged", "not judged") and name not in self.retry:
         return None
     if file and file.signature == mark:
@@ -230,12 +230,12 @@ def look(
 ) -> tuple:  # files to be read now; states that have changed; names that are gone
     "Look at the source. Raises `InputError` where it cannot be read."
     listing = list_source(self.source, self.out)
-    found = {self.name(path): self.find(path, self.waiting) for path in listing.images}
-    self.waiting = {name: file for name, file in found.items() if file}
+    images = {name: self.find(name, path) for path in listing.images if (name := self.name(path))}
+    self.waiting = {name: file for name, file in images.items() if file}
     self.first = set(self.waiting) if self.first is None else self.first
-    states = {name: file.state if file else self.states.get(name) for name, file in found.items()}
-    states |= {self.name(path): FileState(self.name(path), (None,) * 4, "passed over", why) for path, why in listing.passed_over.items()}
+    states = {name: file.state if file else self.states.get(name) for name, file in images.items()}
     states = {name: state for name, state in states.items() if state}
+    states |= {name: FileState(name, (None,) * 4, "passed over", why) for path, why in listing.passed_over.items() if (name := self.name(path))}
     changed = [state for name, state in states.items() if self.states.get(name) != state]
     gone = [name for name in self.states if name not in states]
     self.states = states

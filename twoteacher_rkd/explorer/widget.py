@@ -4,7 +4,8 @@
 
 # %% auto #0
 __all__ = ['FOLDER', 'HELP', 'SLIDER_STEP', 'ACTIONS', 'PageScript', 'Upload', 'make_controls', 'make_page', 'fit_controls',
-           'move_threshold', 'move_pointer', 'score_upload', 'error_sentence', 'connect', 'Explorer', 'explore']
+           'move_threshold', 'move_pointer', 'score_upload', 'error_sentence', 'connect', 'make_parts', 'Explorer',
+           'explore']
 
 # %% ../../nbs/explorer/03_widget.ipynb #df06e717
 from functools import partial
@@ -200,6 +201,14 @@ def connect(
         touched = partial(react, name)
         control.on_click(touched) if isinstance(control, widgets.Button) else control.observe(touched, "value")
 
+# %% ../../nbs/explorer/03_widget.ipynb #make-parts
+def make_parts() -> dict:  # name -> widget
+    "The parts of the page that are drawn: those of `PARTS`, and the status line."
+    shown = {name: widgets.HTML() for name in (*PARTS, "status")}
+    for name in ("status", "reading", "outlines", "charts"):
+        shown[name].add_class(f"rkd-{name}")
+    return shown
+
 # %% ../../nbs/explorer/03_widget.ipynb #94a7b716
 class Explorer:
     "A session and its page; `widget` is what is shown."
@@ -207,9 +216,7 @@ class Explorer:
         session: Session,
     ):
         self.session, self.controls, self.fitting = session, make_controls(), False
-        self.shown = {name: widgets.HTML() for name in (*PARTS, "status")}
-        for name in ("status", "reading", "outlines", "charts"):
-            self.shown[name].add_class(f"rkd-{name}")
+        self.shown = make_parts()
         self.widget = make_page(self.controls, self.shown)
         connect(self.controls, self.react)
         self.say(error_sentence(lambda: self.draw(PARTS)) or warning(session.exploration.results.run.metrics))
@@ -238,15 +245,19 @@ class Explorer:
         parts,  # names, among `PARTS`
     ) -> None:
         "Fit the controls and draw parts. Raises `InputError` where the current image cannot be had."
+        self.fit()
+        for name in parts:
+            self.shown[name].value = PARTS[name](self.session, self.controls["cmap"].value)
+        if "panels" in parts:
+            self.session.exploration.image()
+
+    def fit(self) -> None:
+        "Set the controls from the session, without reacting to that."
         self.fitting = True
         try:
             fit_controls(self.controls, self.session)
         finally:
             self.fitting = False
-        for name in parts:
-            self.shown[name].value = PARTS[name](self.session, self.controls["cmap"].value)
-        if "panels" in parts:
-            self.session.exploration.image()
 
 # %% ../../nbs/explorer/03_widget.ipynb #f6d65651
 def explore(

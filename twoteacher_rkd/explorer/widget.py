@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['FOLDER', 'HELP', 'SLIDER_STEP', 'ACTIONS', 'PageScript', 'Upload', 'make_controls', 'make_page', 'fit_controls',
-           'move_threshold', 'move_pointer', 'score_upload', 'error_sentence', 'connect', 'make_parts', 'Explorer',
-           'explore']
+           'move_threshold', 'move_pointer', 'score_upload', 'error_sentence', 'connect', 'make_parts',
+           'ignoring_touches', 'Explorer', 'explore']
 
 # %% ../../nbs/explorer/03_widget.ipynb #df06e717
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -209,6 +210,18 @@ def make_parts() -> dict:  # name -> widget
         shown[name].add_class(f"rkd-{name}")
     return shown
 
+# %% ../../nbs/explorer/03_widget.ipynb #ignoring
+@contextmanager
+def ignoring_touches(
+    explorer,  # an `Explorer`
+):
+    "The page itself sets its controls: no reaction to that."
+    explorer.fitting = True
+    try:
+        yield
+    finally:
+        explorer.fitting = False
+
 # %% ../../nbs/explorer/03_widget.ipynb #94a7b716
 class Explorer:
     "A session and its page; `widget` is what is shown."
@@ -245,19 +258,12 @@ class Explorer:
         parts,  # names, among `PARTS`
     ) -> None:
         "Fit the controls and draw parts. Raises `InputError` where the current image cannot be had."
-        self.fit()
+        with ignoring_touches(self):
+            fit_controls(self.controls, self.session)
         for name in parts:
             self.shown[name].value = PARTS[name](self.session, self.controls["cmap"].value)
         if "panels" in parts:
             self.session.exploration.image()
-
-    def fit(self) -> None:
-        "Set the controls from the session, without reacting to that."
-        self.fitting = True
-        try:
-            fit_controls(self.controls, self.session)
-        finally:
-            self.fitting = False
 
 # %% ../../nbs/explorer/03_widget.ipynb #f6d65651
 def explore(

@@ -18,7 +18,8 @@ import numpy as np
 
 from .datasets import check_root
 from .files import check_name, every_image, folders_in, images_in
-from .images import decode_file, in_threads, mask_values
+from .images import in_threads, mask_levels
+from .pictures import decode_file
 from ..utils import InputError, choose
 
 # %% ../../nbs/data/06_convert.ipynb #de1e8d44
@@ -74,7 +75,7 @@ def marks(
     mask: Path | None,
 ) -> bool:
     "Whether a mask marks anything. Raises `InputError` where it cannot be read."
-    return mask is not None and bool(decode_file(mask, mask_values).any())
+    return mask is not None and bool(decode_file(mask, mask_levels)[0].any())
 
 # %% ../../nbs/data/06_convert.ipynb #9f2d3c09
 def judged(

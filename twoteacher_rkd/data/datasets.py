@@ -7,9 +7,9 @@ __all__ = ['LAYOUTS', 'OWN', 'DATASETS', 'MVTEC_TEXTURES', 'MVTEC_OBJECTS', 'BTA
            'SMALLEST_SIDE', 'Category', 'Layout', 'or_none', 'is_category', 'check_root', 'tables_in',
            'category_folders', 'guess_layout', 'detect_dataset', 'csv_files', 'list_categories', 'find_mask',
            'find_test', 'find_category', 'has_masks', 'csv_rows', 'named_file', 'row_sample', 'read_table',
-           'raise_first', 'count_problems', 'layout_problems', 'wants_masks', 'useless', 'check_sample', 'leaks',
-           'region_problems', 'problems', 'too_few', 'verify', 'file_names', 'fingerprint', 'training_fingerprint',
-           'describe_sizes', 'describe']
+           'raise_first', 'count_problems', 'layout_problems', 'wants_masks', 'useless', 'mask_facts', 'look',
+           'file_problems', 'leaks', 'region_problems', 'problems', 'too_few', 'file_names', 'fingerprint',
+           'training_fingerprint', 'describe_sizes', 'describe']
 
 # %% ../../nbs/data/04_datasets.ipynb #a4b46f9d
 import csv
@@ -17,13 +17,16 @@ import hashlib
 import io
 import os
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path, PureWindowsPath
 
+import numpy as np
 from PIL import Image
 
 from .files import SUFFIXES, check_name, entries, every_image, file_digest, folders_in, images_in, open_file
-from .images import Sample, image_size, in_threads, read_image, read_mask, region_mask
+from .images import Sample, in_threads, mask_and_style, region_mask, white_level
+from .pictures import Picture, bands, decode_file, image_size
 from ..utils import InputError, choose
 
 # %% ../../nbs/data/04_datasets.ipynb #20f5dc53
@@ -374,44 +377,77 @@ SMALLEST_SIDE = 16  # pixels
 
 def useless(
     path: Path,  # of a training image
-    image: Image.Image,  # what it holds
-) -> str:  # empty where there is something to learn
-    "What is wrong with an image from which nothing can be learnt."
-    if min(image.size) < SMALLEST_SIDE:
-        return f"{path} has {image.width} x {image.height} pixels, too few to learn from (at least {SMALLEST_SIDE} a side): replace or remove it."
-    return "" if any(low < high for low, high in image.getextrema()) else f"{path} is of one colour all over, so there is nothing to learn from it: replace or remove it."
+    picture: Picture,  # what it holds
+) -> None:
+    "Raise `InputError` for an image from which nothing can be learnt."
+    width, height = picture.size
+    if min(width, height) < SMALLEST_SIDE:
+        raise InputError(f"{path} has {width} x {height} pixels, too few to learn from (at least {SMALLEST_SIDE} a side): replace or remove it.")
+    extrema = np.array([picture.rows(top, bottom).getextrema() for top, bottom in bands(width, height)])  # (bands, 3, 2)
+    if (extrema[..., 0].min(0) == extrema[..., 1].max(0)).all():
+        raise InputError(f"{path} is of one colour all over, so there is nothing to learn from it: replace or remove it.")
 
 # %% ../../nbs/data/04_datasets.ipynb #6a03a3b1
-def check_sample(
+def mask_facts(
     sample: Sample,  # any
-    masked: bool,  # whether a defective image needs a mask
-    layout: Layout | None,  # of the data set; None for a CSV
-    trained: bool = False,  # whether it is a training image
+    size: tuple[int, int],  # width and height of its image
+    region: np.ndarray | None,  # bool (H, W): where parts are scored; None: everywhere
+) -> dict:  # `mask_style`, `marked` share of the image, `outside`: whether none of it is scored; empty where there is no mask
+    "What is measured on one mask. Raises `InputError` where it is unfit."
+    if sample.mask is None:
+        return {}
+    mask, style = mask_and_style(sample.mask, size)
+    scored = None if region is None else np.asarray(Image.fromarray(region).resize(size))
+    return {"mask_style": style, "marked": mask.mean(), "outside": scored is not None and not (mask & scored).any()}
+
+# %% ../../nbs/data/04_datasets.ipynb #look
+def look(
+    category: Category,  # from `find_category`
+    measure: Callable = lambda picture: {},  # what else to measure on each `Picture`: name -> value
+) -> list[dict]:  # one row per image: image, part (train, good or defective), problem, digest; where they can be had, what `measure` and `mask_facts` give
+    "One look at all images and masks of a category. `problem` is a sentence where one is unreadable or unfit."
+    white, region = white_level(category.train), or_none(region_mask, category.region) if category.region else None
+    def row(item):
+        sample, part = item
+        found = {"image": sample.image, "part": part, "problem": "", "digest": None}
+        def seen(picture):
+            if part == "train":
+                useless(sample.image, picture)
+            return picture.size, measure(picture)
+        try:
+            found["digest"] = file_digest(sample.image)
+            size, measured = decode_file(sample.image, seen, white)
+            found |= measured
+            found |= mask_facts(sample, size, region)
+        except InputError as error:
+            found["problem"] = str(error)
+        return found
+    parts = ["train"] * len(category.train) + ["defective" if sample.label else "good" for sample in category.test]
+    return in_threads(row, list(zip(category.train + category.test, parts, strict=True)))
+
+# %% ../../nbs/data/04_datasets.ipynb #missing-masks
+def file_problems(
+    category: Category,  # any
+    rows: list[dict],  # from `look`
 ) -> list[str]:
-    "What is wrong with one image and its mask."
-    try:
-        image = read_image(sample.image)
-        if sample.mask:
-            read_mask(sample.mask, image.size)
-    except InputError as error:
-        return [str(error)]
-    if trained and (sentence := useless(sample.image, image)):
-        return [sentence]
-    if sample.label and masked and not sample.mask:
+    "What is wrong with each image and its mask: what `look` met, or a mask that is not there."
+    wanted, layout = wants_masks(category), LAYOUTS.get(category.dataset)
+    def problem(sample, row):
+        if row["problem"] or not (sample.label and wanted and not sample.mask):
+            return row["problem"]
         names = " or ".join(f"{pattern.format(sample.image.stem)}.png" for pattern in layout.masks) if layout else ""
-        wanted = f"expected {names} in ground_truth/{sample.defect_type}" if layout else "name it in the column mask, or leave that empty in all rows"
-        return [f"{sample.image} has no mask: {wanted}."]
-    return []
+        remedy = f"expected {names} in ground_truth/{sample.defect_type}" if layout else "name it in the column mask, or leave that empty in all rows"
+        return f"{sample.image} has no mask: {remedy}."
+    return [sentence for sentence in map(problem, category.train + category.test, rows) if sentence]
 
 # %% ../../nbs/data/04_datasets.ipynb #2a74972c
 def leaks(
-    category: Category,  # any
+    rows: list[dict],  # from `look`
 ) -> list[str]:
     "Test images that are training images too, byte for byte."
-    trained, tested = [in_threads(lambda sample: or_none(file_digest, sample.image), part) for part in (category.train, category.test)]
-    first = {digest: sample.image for digest, sample in zip(trained, category.train, strict=True) if digest}
-    return [f"{sample.image} is the same file as {first[digest]}: a test image must not be trained on, remove one."
-            for digest, sample in zip(tested, category.test, strict=True) if digest in first]
+    first = {row["digest"]: row["image"] for row in rows if row["part"] == "train" and row["digest"]}
+    return [f"{row['image']} is the same file as {first[row['digest']]}: a test image must not be trained on, remove one."
+            for row in rows if row["part"] != "train" and row["digest"] in first]
 
 # %% ../../nbs/data/04_datasets.ipynb #b367f40b
 def region_problems(
@@ -432,13 +468,11 @@ def region_problems(
 # %% ../../nbs/data/04_datasets.ipynb #cell-069
 def problems(
     category: Category,  # from `find_category`
+    rows: list[dict] | None = None,  # from `look`; looked at now if not given
 ) -> list[str]:  # one sentence each; empty for a sound category
     "Everything that is wrong: counts, layout, and the content of all files."
-    masked, layout = wants_masks(category), LAYOUTS.get(category.dataset)
-    samples = [(sample, True) for sample in category.train] + [(sample, False) for sample in category.test]
-    found = in_threads(lambda pair: check_sample(pair[0], masked, layout, pair[1]), samples)
-    broken = [sentence for sentences in found for sentence in sentences]
-    return count_problems(category) + layout_problems(category) + broken + region_problems(category) + leaks(category)
+    rows = look(category) if rows is None else rows
+    return count_problems(category) + layout_problems(category) + file_problems(category, rows) + region_problems(category) + leaks(rows)
 
 # %% ../../nbs/data/04_datasets.ipynb #1d38c4b4
 def too_few(
@@ -448,14 +482,6 @@ def too_few(
     "What is wrong where the training images do not fill a batch (D10)."
     return [f"{category.root} has {len(category.train)} training images, fewer than one batch of {batch_size}, and training "
             "drops an incomplete batch: add images, or choose a smaller batch_size."] if 0 < len(category.train) < batch_size else []
-
-# %% ../../nbs/data/04_datasets.ipynb #f54c227b
-def verify(
-    category: Category,  # from `find_category`
-    batch_size: int,  # of the training
-) -> None:
-    "Raise `InputError` with the first five things that are wrong, if any are."
-    raise_first(too_few(category, batch_size) + problems(category))
 
 # %% ../../nbs/data/04_datasets.ipynb #cell-078
 def file_names(

@@ -147,6 +147,7 @@ def narrowed(
     across: int,  # width to which each row is padded on both sides
     side: int,  # S, pixels: the new width
     ground: Callable,  # size -> an image of the ground's colour
+    filter: int = Image.Resampling.BILINEAR,
 ) -> Image.Image:  # (S, height), transposed: columns are rows now
     "One of the two passes of Pillow's resizing."
     narrow = ground((side, size[1]))
@@ -156,7 +157,7 @@ def narrowed(
             padded = ground((across, bottom - top))
             padded.paste(band, ((across - size[0]) // 2, 0))
             band = padded
-        narrow.paste(band.resize((side, bottom - top), Image.Resampling.BILINEAR), (0, top))
+        narrow.paste(band.resize((side, bottom - top), filter), (0, top))
     return narrow.transpose(Image.Transpose.TRANSPOSE)
 
 # %% ../../nbs/data/03_images.ipynb #img-fit
@@ -169,15 +170,16 @@ def fit(
     aspect: str,  # `squeeze` or `letterbox`
     mode: str = "RGB",  # of the image
     colour=MEAN_COLOUR,  # of the ground
+    filter: int = Image.Resampling.BILINEAR,
 ) -> Image.Image:  # S x S
     "An image at the model's size."
     across, down = (max(size), max(size)) if aspect == "letterbox" else size
     if across * down <= WHOLE:
-        return on_square(rows(0, size[1]), aspect, colour).resize((side, side), Image.Resampling.BILINEAR)
+        return on_square(rows(0, size[1]), aspect, colour).resize((side, side), filter)
     def ground(size):
         return Image.new(mode, size, colour)
-    narrow = narrowed(rows, size, across, side, ground)
-    return narrowed(lambda top, bottom: narrow.crop((0, top, narrow.width, bottom)), narrow.size, down, side, ground)
+    narrow = narrowed(rows, size, across, side, ground, filter)
+    return narrowed(lambda top, bottom: narrow.crop((0, top, narrow.width, bottom)), narrow.size, down, side, ground, filter)
 
 # %% ../../nbs/data/03_images.ipynb #img-square-rgb
 def square_rgb(

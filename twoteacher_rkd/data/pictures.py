@@ -156,8 +156,11 @@ class Picture:
     orientation: int = 1  # EXIF's, 1 to 8
     low: Image.Image | None = None  # the low bytes of its colours, where they have 16 bits and count
     alpha: tuple[int, int] = (255, 255)  # smallest and largest opacity
+    largest: int = 255  # value, from `largest_value`
 
     over_black = property(lambda picture: picture.alpha[0] < 255 and picture.alpha[1] > 0, doc="Whether parts of it are transparent, but not all.")
+
+    deep = property(lambda picture: picture.image.mode.startswith("I") or picture.largest != 255, doc="Whether it has 16 bits.")
 
     @property
     def size(self) -> tuple[int, int]:
@@ -238,7 +241,7 @@ def picture_of(
     largest = largest_value(image, raw)
     if white == WHITES[0] < largest:
         raise ValueError(f"it has 16 bits and values up to {largest}, but the training images have 8 bits; save it with 8 bits")
-    return Picture(image, white, image.getexif().get(0x0112, 1), low, alpha_range(image))
+    return Picture(image, white, image.getexif().get(0x0112, 1), low, alpha_range(image), largest)
 
 # %% ../../nbs/data/02_pictures.ipynb #img-decoded
 @contextmanager

@@ -9,7 +9,8 @@ __all__ = ['parse_box', 'write_region']
 from PIL import Image
 
 from .datasets import Category
-from .images import image_size, in_threads
+from .images import in_threads
+from .pictures import image_size
 from ..utils import InputError
 
 # %% ../../nbs/data/07_region.ipynb #99bb3593

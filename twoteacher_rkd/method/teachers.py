@@ -38,31 +38,31 @@ BACKBONES = (*COMPACT, *(name for name in list_models(module=torchvision.models)
 def whole_network(
     name: str,  # one of `BACKBONES`
 ) -> ResNet:  # without weights
-    "The network that a teacher's trunk is cut from."
+    "The complete network whose first stages make a teacher."
     return ResNet(**COMPACT[name]) if name in COMPACT else get_model(name, weights=None)
 
 # %% ../../nbs/method/01_teachers.ipynb #cell-008
 STEM, STAGES = ("conv1", "bn1", "relu", "maxpool"), ("layer1", "layer2", "layer3")
 
 class Teacher(nn.Module):
-    "A frozen ResNet trunk that returns its three taps (Section 3.1). Untrained until `load_weights`. Raises `InputError` for an unknown name."
+    "A frozen ResNet, cut after `layer3`, that returns its features (Section 3.1). Untrained until `fit_weights`. Raises `InputError` for an unknown name."
     def __init__(self,
         name: str,  # one of `BACKBONES`
     ):
         super().__init__()
         self.name = choose(name, BACKBONES, "teacher")
         with torch.device("meta"):
-            whole = whole_network(name)
+            network = whole_network(name)
         for part in STEM + STAGES:
-            setattr(self, part, getattr(whole, part))
-        self.groups, self.base_width = whole.groups, whole.base_width
+            setattr(self, part, getattr(network, part))
+        self.groups, self.base_width = network.groups, network.base_width
         self.to_empty(device="cpu")
         self.apply(initialise)
         self.requires_grad_(False).eval()
 
     @property
     def channels(self) -> tuple:
-        "Channels of the three taps."
+        "Channels C1, C2, C3 of the three feature maps."
         blocks = [getattr(self, stage)[-1] for stage in STAGES]
         return tuple((block.bn3 if hasattr(block, "bn3") else block.bn2).num_features for block in blocks)
 
@@ -73,9 +73,9 @@ class Teacher(nn.Module):
     @torch.no_grad()
     def forward(self,
         x: Tensor,  # (B, 3, H, W), normalised
-    ) -> list:  # taps (B, C1, H/4, W/4), (B, C2, H/8, W/8), (B, C3, H/16, W/16)
+    ) -> list:  # features: (B, C1, H/4, W/4), (B, C2, H/8, W/8), (B, C3, H/16, W/16)
         for part in STEM:
-            x = getattr(self, part)(x)
+            x = getattr(self, part)(x)  # at the end (B, 64, H/4, W/4)
         features = []
         for stage in STAGES:
             x = getattr(self, stage)(x)
@@ -86,7 +86,7 @@ class Teacher(nn.Module):
 def initialise(
     module: nn.Module,  # one layer; meant for `nn.Module.apply`
 ) -> None:
-    "Kaiming initialisation, normal (Section 4.3, D24): convolutions by fan-out, deconvolutions by the terms an output sums; batch norms as the identity."
+    "Kaiming initialisation, normal (Section 4.3, D24): convolutions by fan-out, deconvolutions by the number of terms in an output; batch norms as the identity."
     if isinstance(module, nn.Conv2d):
         nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
     elif isinstance(module, nn.ConvTranspose2d):
@@ -120,7 +120,7 @@ def read_weights(
 def fit_weights(
     teacher: Teacher,  # is changed
     tensors: dict,  # name -> tensor, any float type
-    source: str,  # where they came from, for messages
+    source: str,  # of the tensors, for messages
 ) -> None:
     "Copy tensors into a teacher, key by key and shape by shape. Raises `InputError` where they do not fit, before anything is changed."
     wanted = {key: value for key, value in teacher.state_dict().items() if not key.endswith("num_batches_tracked")}
@@ -139,7 +139,7 @@ def fit_weights(
 def imagenet_weights(
     name: str,  # one of `BACKBONES`
 ) -> dict:  # name -> tensor
-    "ImageNet weights from PyTorch's cache, or else downloaded into it. Raises `InputError` where neither works."
+    "ImageNet weights from PyTorch's cache, or else downloaded into it. Raises `InputError` where neither is possible."
     if name in COMPACT:
         raise InputError(f"There are no ImageNet weights of {name}: use 'bundled', 'none' or a file.")
     weights = get_model_weights(name).IMAGENET1K_V1
@@ -150,7 +150,7 @@ def imagenet_weights(
     try:
         return weights.get_state_dict(progress=True, check_hash=True, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, pickle.UnpicklingError) as error:
-        raise InputError(f"The ImageNet weights of {name} could not be had ({error}): put {cached.name} from a connected machine into "
+        raise InputError(f"The ImageNet weights of {name} could not be read or downloaded ({error}): put {cached.name} from a connected machine into "
                          f"{str(cached.parent)!r}, or give a file, or 'none' for an untrained teacher.") from None
 
 # %% ../../nbs/method/01_teachers.ipynb #cell-027
@@ -158,15 +158,15 @@ def make_teacher(
     name: str,  # one of `BACKBONES`
     weights: str = "none",  # `imagenet`, `bundled`, `none`, or a file
 ) -> Teacher:
-    "A teacher with its weights. Raises `InputError` where they cannot be had or do not fit."
+    "A teacher with its weights. Raises `InputError` where they are missing or do not fit."
     teacher = Teacher(name)
     if weights == "imagenet":
         fit_weights(teacher, imagenet_weights(name), "torchvision's download")
     elif weights == "bundled":
         path = BUNDLED / f"{name}.safetensors"
         if not path.is_file():
-            known = ", ".join(sorted(file.stem for file in BUNDLED.glob("*.safetensors"))) or "none"
-            raise InputError(f"No weights for {name} come with the package (those that do: {known}): use 'imagenet', 'none' or a file.")
+            bundled = ", ".join(sorted(file.stem for file in BUNDLED.glob("*.safetensors"))) or "none"
+            raise InputError(f"No weights for {name} come with the package (those that do: {bundled}): use 'imagenet', 'none' or a file.")
         fit_weights(teacher, read_weights(path), path.name)
     elif weights != "none":
         fit_weights(teacher, read_weights(weights), repr(str(weights)))

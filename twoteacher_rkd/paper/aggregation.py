@@ -77,7 +77,7 @@ def has_paper(
     plan: Plan,
 ) -> bool:
     "Whether the paper has numbers for the plan's data."
-    return manifest()["items"][item]["data"] == plan.data
+    return manifest().items[item].data == plan.data
 
 # %% ../../nbs/paper/03_aggregation.ipynb #2a9d6ae1
 AVERAGES = {"texture_average": "texture average", "object_average": "object average", "average": "average, as printed", "mean": "average, as printed"}

@@ -59,7 +59,7 @@ class Batch:
         "The chosen tables and figures, in the paper's order."
         from twoteacher_rkd.paper.plan import manifest
 
-        return [name for name in manifest()["items"] if not self.only or name in self.only]
+        return [name for name in manifest().items if not self.only or name in self.only]
 
     @cached_property
     def found(self) -> str:
@@ -127,8 +127,8 @@ def finished_categories(
     from twoteacher_rkd.paper.plan import categories_run, manifest
     from twoteacher_rkd.utils import InputError
 
-    plan, items = make_plan(batch, "lines"), manifest()["items"]
-    names = {plan.recipe(name, seed).name: name for item in batch.items for name in items[item].get("recipes", []) for seed in plan.seed_list()}
+    plan, items = make_plan(batch, "lines"), manifest().items
+    names = {plan.recipe(name, seed).name: name for item in batch.items for name in items[item].recipes for seed in plan.seed_list()}
     found = categories_run(batch.runs, set(names))
     if names and not found:
         raise InputError(f"Below {batch.runs!r} there is no finished run of what is asked for, such as LAYOUT/CATEGORY/{next(iter(names))}: "
@@ -153,7 +153,7 @@ def categories_there(
     from twoteacher_rkd.paper.plan import manifest
 
     all_there, there = batch.found or not batch.data_root, {}
-    for plan in (batch.plans[manifest()["items"][name]["data"]] for name in batch.items):
+    for plan in (batch.plans[manifest().items[name].data] for name in batch.items):
         folder = Path(data_folder(batch, plan.data))
         there[plan.data] = {name: bool(all_there or (folder / name).is_dir()) for members in plan.groups.values() for name in members}
     return there
@@ -167,7 +167,7 @@ def check_batch(
     from twoteacher_rkd.utils import InputError, choose, pick_device
 
     for name in batch.only:
-        choose(name, manifest()["items"], "--only:")
+        choose(name, manifest().items, "--only:")
     for what in ("cores", "slots"):
         if getattr(batch, what) < 1:
             raise InputError(f"--{what} is {getattr(batch, what)}: it must be at least 1.")
@@ -175,7 +175,7 @@ def check_batch(
         raise InputError(f"--name {batch.name!r} must be a plain name, of letters, digits, '.', '_' and '-': it becomes a folder in reports.")
     pick_device("auto" if batch.profile else batch.device)
     profile_folder(batch.profile)
-    for name in manifest()["recipes"]:
+    for name in manifest().recipes:
         for seed in batch.plans["mvtec"].seed_list():
             batch.plans["mvtec"].recipe(name, seed)
     known = {name: there for categories in categories_there(batch).values() for name, there in categories.items()}
@@ -209,7 +209,7 @@ def run_jobs(
         if there[plan.data][category] and all(category in some for some in wanted if some):
             folder = plan.folder(category, name, seed)
             parameters = {"data_root": data_folder(batch, plan.data), "category": category, "dataset": plan.layouts[category], "preset": batch.preset, "epochs": 0,
-                          "seed": seed, "settings": f"{batch.settings};{manifest()['recipes'][name]}".strip("; "), "device": batch.device, "out": batch.runs}
+                          "seed": seed, "settings": f"{batch.settings};{manifest().recipes[name]}".strip("; "), "device": batch.device, "out": batch.runs}
             jobs[f"{folder}/run.ipynb"] = {
                 "type": "run", "label": f"{category} {name}, seed {seed}", "notebook": str(NOTEBOOKS / "run.ipynb"), "parameters": parameters, "inputs": [], "needs": [],
                 "log": f"{batch.report}/.batch/logs/{'/'.join(folder.parts[-3:])}.log", "recipe": name, "images": count_images(parameters)}
@@ -269,7 +269,7 @@ def package_files() -> tuple:  # paths as text
     "The modules that take part in drawing: those that the notebooks of the manifest and the report import."
     from twoteacher_rkd.paper.plan import NOTEBOOKS, manifest
 
-    cells = [cell for name in (*manifest()["items"], "report") for cell in json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]]
+    cells = [cell for name in (*manifest().items, "report") for cell in json.loads((NOTEBOOKS / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]]
     lines = [line for cell in cells if cell["cell_type"] == "code" for line in "".join(cell["source"]).splitlines()]
     return imported_files("\n".join(line for line in lines if not line.startswith(("%", "!"))))
 
@@ -296,7 +296,7 @@ def all_jobs(
     "Runs, notebooks and the page. Raises `InputError` for a parameter that a notebook does not have, or of another type."
     from twoteacher_rkd.paper.plan import manifest, needed_runs
 
-    jobs, plans, report = run_jobs(batch), {name: batch.plans[manifest()["items"][name]["data"]] for name in batch.items}, batch.report
+    jobs, plans, report = run_jobs(batch), {name: batch.plans[manifest().items[name].data] for name in batch.items}, batch.report
     for name, plan in plans.items():
         folders = [plan.folder(*which) for plan, *which in needed_runs([name], batch.plans)]
         jobs[f"{report}/{name}.ipynb"] = notebook_job(batch, name, [plan], folders, ("run.ipynb", "metrics.json"))
@@ -463,10 +463,10 @@ def make_report(
     from twoteacher_rkd.paper.page import chapter, fold, bind_page
     from twoteacher_rkd.paper.plan import manifest
 
-    items, chapters = manifest()["items"], {}
+    items, chapters = manifest().items, {}
     for name in job["parameters"]["chapters"]:
         notebook = next(filter(Path.exists, (target.with_name(f"{name}{end}.ipynb") for end in ("", ".failed"))), None)
-        label, title = re.sub(r"(\D)(\d)", r"\1 \2", name).capitalize(), items.get(name, {"title": "What was run"})["title"]
+        label, title = re.sub(r"(\D)(\d)", r"\1 \2", name).capitalize(), items[name].title if name in items else "What was run"
         if notebook:
             body = chapter(notebook)
             chapters[name] = (f"{label}: {title}" if name[-1].isdigit() else title, fold(body) if name == "audit" else body)

@@ -180,7 +180,7 @@ def recipe_departures(
     recipe: Recipe,  # that was run, or is asked for
 ) -> str:  # empty for the paper's own
     "The fields in which a recipe differs from the paper's, those that the manifest sets on purpose aside."
-    purpose = {word.split("=")[0].strip() for word in manifest()["recipes"][name].split(";")}
+    purpose = {word.split("=")[0].strip() for word in manifest().recipes[name].split(";")}
     return ", ".join(word for word in departures(recipe).split(", ") if word and word.split("=")[0] not in purpose)
 
 # %% ../../nbs/paper/05_tables.ipynb #b3120052
@@ -287,7 +287,7 @@ def table_title(
 ) -> str:
     "A table's title, which says so where the runs are not on the paper's data."
     here = "" if has_paper(item, plan) else f"; here on {plan.title}, of which the paper has no numbers"
-    return f"Table {item.removeprefix('table')}. {manifest()['items'][item]['title']}{here} ({unit})"
+    return f"Table {item.removeprefix('table')}. {manifest().items[item].title}{here} ({unit})"
 
 # %% ../../nbs/paper/05_tables.ipynb #78c6bda8
 def interval_note(

@@ -63,17 +63,18 @@ def mask_levels(
 ) -> tuple[np.ndarray, bool]:  # (H, W), 0 for the background, of colours the largest channel; whether all that is marked has one value or colour
     "The values of a mask. Those of 16 bits are kept: scaled to 8, a mask of 0 and 1 would vanish. Raises `ValueError` for values that mean nothing."
     stored = picture.image.mode in ("L", "F") or picture.image.mode.startswith("I")
-    levels, first, one = [], None, True
+    levels, first, one = None, None, True
     for top, bottom in bands(*picture.size, 2**20):
         values = np.asarray(picture.stored_rows(top, bottom) if stored else picture.rows(top, bottom))
         values = values.reshape(*values.shape[:2], -1)
         if not (np.isfinite(values).all() and values.min() >= 0):
             raise ValueError("it has values that are negative or no numbers; save it as PNG with 0 and 255")
-        levels.append(values.max(-1))
-        marked = values[levels[-1] > 0]
+        levels = np.empty(picture.size[::-1], values.dtype) if levels is None else levels
+        values.max(-1, out=levels[top:bottom])
+        marked = values[levels[top:bottom] > 0]
         first = marked[:1] if first is None and len(marked) else first
         one = one and (not len(marked) or bool((marked == first).all()))
-    return np.concatenate(levels), one
+    return levels, one
 
 # %% ../../nbs/data/03_images.ipynb #f33bb65a
 MOST_BETWEEN = 0.25  # of a mask's pixels: more is a picture, not a mask
@@ -147,7 +148,7 @@ def narrowed(
     across: int,  # width to which each row is padded on both sides
     side: int,  # S, pixels: the new width
     ground: Callable,  # size -> an image of the ground's colour
-    filter: int = Image.Resampling.BILINEAR,
+    filter: int,  # Pillow's `Resampling`
 ) -> Image.Image:  # (S, height), transposed: columns are rows now
     "One of the two passes of Pillow's resizing."
     narrow = ground((side, size[1]))
@@ -165,6 +166,7 @@ WHOLE = 2**24  # pixels, padding included: so much is resized in one step
 
 def fit(
     rows: Callable,  # (first, after the last) -> these rows as an image
+    columns: Callable,  # the same of the transposed image
     size: tuple[int, int],  # width and height of the image
     side: int,  # S, pixels of the square
     aspect: str,  # `squeeze` or `letterbox`
@@ -176,6 +178,8 @@ def fit(
     across, down = (max(size), max(size)) if aspect == "letterbox" else size
     if across * down <= WHOLE:
         return on_square(rows(0, size[1]), aspect, colour).resize((side, side), filter)
+    if size[1] > size[0]:
+        return fit(columns, rows, size[::-1], side, aspect, mode, colour, filter).transpose(Image.Transpose.TRANSPOSE)
     def ground(size):
         return Image.new(mode, size, colour)
     narrow = narrowed(rows, size, across, side, ground, filter)
@@ -188,7 +192,7 @@ def square_rgb(
     aspect: str = "squeeze",  # or `letterbox`
 ) -> np.ndarray:  # uint8 (S, S, 3)
     "An image as the model gets it."
-    return np.array(fit(picture.rows, picture.size, side, aspect))
+    return np.array(fit(picture.rows, picture.columns, picture.size, side, aspect))
 
 # %% ../../nbs/data/03_images.ipynb #0b9695f5
 def frame(
@@ -237,7 +241,9 @@ def resize_mask(
     def resized(dtype, marked):
         def rows(top, bottom):
             return Image.fromarray(mask[top:bottom].astype(dtype) * dtype(marked))
-        return np.asarray(fit(rows, mask.shape[::-1], size, aspect, "L" if dtype is np.uint8 else "F", 0))
+        def columns(left, right):
+            return Image.fromarray(mask[:, left:right].T.astype(dtype) * dtype(marked))
+        return np.asarray(fit(rows, columns, mask.shape[::-1], size, aspect, "L" if dtype is np.uint8 else "F", 0))
     small = resized(np.uint8, 255) >= 128
     if small.any():
         return small

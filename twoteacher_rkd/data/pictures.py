@@ -4,15 +4,16 @@
 
 # %% auto #0
 __all__ = ['FORMATS', 'MOST_PIXELS', 'MOST_SIDE', 'MOST_MEMORY', 'FULL', 'DECODING', 'BAND', 'TURNS', 'BACKWARDS', 'SIDEWAYS',
-           'WHITES', 'raw_mode', 'decoding_memory', 'check_header', 'Budget', 'scale_table', 'to_rgb', 'bands',
-           'alpha_range', 'Picture', 'low_bytes', 'largest_value', 'picture_of', 'decoded', 'named_errors', 'decode',
-           'decode_file', 'read_image', 'needed_white', 'lost_depth', 'array_picture', 'with_image', 'image_size']
+           'TRANSPOSED', 'WHITES', 'raw_mode', 'decoding_memory', 'check_header', 'Budget', 'scale_table', 'to_rgb',
+           'bands', 'alpha_range', 'Picture', 'low_bytes', 'largest_value', 'picture_of', 'decoded', 'named_errors',
+           'decode', 'decode_file', 'read_image', 'needed_white', 'lost_depth', 'array_picture', 'with_image',
+           'image_size']
 
 # %% ../../nbs/data/02_pictures.ipynb #pic-imports
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from threading import Condition
@@ -44,7 +45,7 @@ def decoding_memory(
 ) -> int:  # bytes
     "What decoding takes at most: measured bytes per pixel, and as many again for the low bytes of 16-bit colours."
     packed = image.format == "TIFF" and image.info.get("compression") != "raw" or bool(image.info.get("progressive"))
-    low = ";16" in raw_mode(image) and white < FULL
+    low = ";16" in raw_mode(image) and not image.mode.startswith("I") and white < FULL
     return image.width * image.height * ((16 if image.format == "WEBP" else 10 if packed else 4) + 4 * low)
 
 # %% ../../nbs/data/02_pictures.ipynb #img-header
@@ -147,6 +148,7 @@ def alpha_range(
 TURNS = {2: Image.Transpose.FLIP_LEFT_RIGHT, 3: Image.Transpose.ROTATE_180, 4: Image.Transpose.FLIP_TOP_BOTTOM, 5: Image.Transpose.TRANSPOSE,
          6: Image.Transpose.ROTATE_270, 7: Image.Transpose.TRANSVERSE, 8: Image.Transpose.ROTATE_90}  # EXIF orientation -> how to turn
 BACKWARDS, SIDEWAYS = (3, 4, 7, 8), (5, 6, 7, 8)  # orientations whose rows are counted from the end; whose rows are the file's columns
+TRANSPOSED = {1: 5, 2: 8, 3: 7, 4: 6, 5: 1, 6: 4, 7: 3, 8: 2}  # orientation -> that of the transposed image
 
 @dataclass(frozen=True)
 class Picture:
@@ -185,6 +187,13 @@ class Picture:
     ) -> Image.Image:  # 8-bit RGB
         "Some rows, turned."
         return to_rgb(self.stored_rows(top, bottom), self.white, self.over_black, self.low and self.stored_rows(top, bottom, self.low))
+
+    def columns(self,
+        left: int,
+        right: int,  # the column after the last
+    ) -> Image.Image:  # 8-bit RGB
+        "Some columns, turned, as rows."
+        return replace(self, orientation=TRANSPOSED.get(self.orientation, 5)).rows(left, right)
 
     def rgb(self) -> Image.Image:
         "All of it. A large image that must be converted exists twice then."

@@ -36,7 +36,8 @@ def image_facts(
         counts += np.reshape(rgb.histogram() + gray.histogram(), (4, 256))
         steps += ImageChops.difference(gray.crop((1, 0, width, bottom - top)), gray.crop((0, 0, width - 1, bottom - top))).histogram()
     red, green, blue, brightness = counts @ levels / (width * height)
-    small = fit(lambda top, bottom: picture.rows(top, bottom).convert("L"), picture.size, THUMBNAIL, "squeeze", "L", 0, Image.Resampling.BOX)
+    gray_rows, gray_columns = (lambda first, last, part=part: part(first, last).convert("L") for part in (picture.rows, picture.columns))
+    small = fit(gray_rows, gray_columns, picture.size, THUMBNAIL, "squeeze", "L", 0, Image.Resampling.BOX)
     small = np.asarray(small, np.float32).ravel()
     return {
         "stored": f"{picture.image.format} {picture.image.mode}" + (" 16 bits" if picture.deep else ""), "largest": picture.largest, "alpha": picture.alpha,

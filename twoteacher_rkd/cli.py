@@ -298,7 +298,7 @@ def export(
         raise InputError(f"--int8 is for OpenVINO, and is calibrated with training images: end --out {str(out)!r} in .xml, and give --data-root.")
     one = Run(run)
     chosen, known = one.threshold if threshold is None else None, one.provenance
-    facts = {"run": one.folder.absolute().name, **{name: known[name] for name in ("commit", "dataset", "category", "fingerprint")},
+    facts = {"run": one.folder.absolute().name, **{name: known[name] for name in ("commit", "dataset", "category", "fingerprint")}, "white": str(one.white),
              **({"false_alarms": f"{chosen.false_alarms:g}"} if chosen else {})}
     limit = chosen.value if chosen else threshold
     with tempfile.TemporaryDirectory() as folder:

@@ -12,6 +12,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 import time
 import traceback
 from contextlib import contextmanager, suppress
@@ -28,9 +29,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ..data.datasets import Category, fingerprint, has_masks, training_fingerprint, verify
+from ..data.datasets import Category, fingerprint, has_masks, training_fingerprint
 from ..data.files import file_digest
-from ..data.images import load_images, load_masks, load_valid_masks, read_region
+from ..data.images import load_images, load_masks, load_valid_masks, read_region, white_level
+from ..data.pictures import FULL
+from ..data.survey import verify
 from .calibration import model_from_recipe
 from .health import check_training, normal_scores
 from .inference import calibrate_model, measure, predict_maps, score_table
@@ -147,6 +150,7 @@ class Run:
     maps = file_property("maps.npz", lambda path: np.load(path)["maps"])  # anomaly maps (N, S, S), float32, in the order of `scores`
     masks = file_property("maps.npz", lambda path: np.load(path).get("masks"))  # (N, S, S), bool, or None where the data has none
     valid_mask = file_property("maps.npz", lambda path: np.load(path).get("scored"))  # (N, S, S), bool: which pixels count; None where all do
+    white = property(lambda run: run.provenance.get("white", FULL), doc="Which value becomes 255 in images of 16 bits.")
     region = cached_property(lambda run: run.provenance.get("region") and read_file(
         run.folder / "region.png", lambda path: read_region(path, run.recipe.image_size)))  # (S, S), bool: where parts are scored; None: everywhere
 
@@ -222,14 +226,15 @@ def run(
     if resume and is_evaluated(folder, category):
         return folder
     where = pick_device(device)
-    verify(category, recipe.batch_size)
+    for note in (notes := verify(category, recipe.batch_size)):
+        print(f"note: {note}", file=sys.stderr)
     seed_everything(recipe.seed)
     model = model_from_recipe(recipe).to(where)
     check_writable(folder.parent)
     check_room(folder.parent, model, category, recipe)
     with workspace(folder, resume) as work:
         if not is_evaluated(work, category):
-            compute(model, recipe, category, work)
+            compute(model, recipe, category, work, notes)
     return folder
 
 # %% ../../nbs/experiment/09_runs.ipynb #cell-016
@@ -238,6 +243,7 @@ def compute(
     recipe: Recipe,
     category: Category,  # verified
     work: Path,  # folder to fill
+    notes: list[str],  # what can spoil the result
 ) -> None:
     "Train, unless the folder holds a training on the same images; evaluate; `metrics.json` comes last."
     known = read_file(work / "provenance.json", read_json) if (work / "normals.csv").exists() else {}
@@ -249,21 +255,22 @@ def compute(
         record = {**known, "fingerprint": record["fingerprint"], "region": record["region"], "evaluated": record["started"]}
         read_file(work / "model.safetensors", lambda path: model.load_state_dict(load_file(path)))
         if known.get("region") != record["region"]:
-            score_normals(model, recipe, category, load_images(category.train, recipe.image_size, recipe.aspect), work)
+            score_normals(model, recipe, category, load_images(category.train, recipe.image_size, recipe.aspect, known.get("white", FULL)), work)
     (work / "provenance.json").write_text(json.dumps(record, indent=1) + "\n")
     if not trained:
         (work / "normals.csv").unlink(missing_ok=True)
-        train(model, recipe, category, work, record["training_fingerprint"])
-    evaluate_run(model, recipe, category, work)
+        train(model, recipe, category, work, record)
+    evaluate_run(model, recipe, category, work, record.get("white", FULL), notes)
 
 # %% ../../nbs/experiment/09_runs.ipynb #cell-017
 def data_record(
     recipe: Recipe,
     category: Category,
 ) -> dict:  # JSON-ready
-    "What a run was made from: data with its fingerprint, the region by the hash of its file, weights by name or by theirs."
+    "What a run was made from: data with its fingerprint, the value that is white in 16 bits, the region by the hash of its file, weights by name or by theirs."
     return {"dataset": category.dataset, "category": category.name, "fingerprint": fingerprint(category),
-            "training_fingerprint": training_fingerprint(category), "region": file_digest(category.region).hex()[:12] if category.region else None,
+            "training_fingerprint": training_fingerprint(category), "white": white_level(category.train),
+            "region": file_digest(category.region).hex()[:12] if category.region else None,
             "weights": dict(zip(recipe.teachers, map(weights_id, recipe.weights, recipe.teachers), strict=True))}
 
 # %% ../../nbs/experiment/09_runs.ipynb #e7cd1a3d
@@ -272,12 +279,12 @@ def train(
     recipe: Recipe,
     category: Category,
     work: Path,  # folder to fill
-    mark: str,  # fingerprint of the training images
+    record: dict,  # from `data_record`
 ) -> None:
     "Train, and write what training made: history, model, threshold, and last `normals.csv`, in place of the checkpoint."
-    images = load_images(category.train, recipe.image_size, recipe.aspect)
+    images = load_images(category.train, recipe.image_size, recipe.aspect, record["white"])
     trained = images[train_val_split(len(images), recipe)[0]]
-    history = fit(model, trained, recipe, work / "checkpoint.pt", mark)
+    history = fit(model, trained, recipe, work / "checkpoint.pt", record["training_fingerprint"])
     if recipe.calibrated:
         calibrate_model(model, trained, recipe)
     (work / "recipe.json").write_text(recipe_to_json(recipe))
@@ -311,9 +318,11 @@ def evaluate_run(
     recipe: Recipe,
     category: Category,
     work: Path,  # folder with a finished training
+    white: int,  # which value becomes 255 in images of 16 bits
+    notes: list[str],  # what can spoil the result
 ) -> None:
     "Score the test images, and write scores, maps, and last the metrics."
-    images = load_images(category.test, recipe.image_size, recipe.aspect)
+    images = load_images(category.test, recipe.image_size, recipe.aspect, white)
     masks = load_masks(category.test, recipe.image_size, recipe.aspect) if has_masks(category) else None
     region = read_region(category.region, recipe.image_size, recipe.aspect)
     valid_mask = load_valid_masks(category.test, recipe.image_size, recipe.aspect, region)
@@ -323,7 +332,8 @@ def evaluate_run(
     seconds = time.perf_counter() - start
     scores, normals, history = score_table(category, maps, masks), pd.read_csv(work / "normals.csv"), pd.read_csv(work / "history.csv")
     metrics = {**measure(scores, maps, masks, valid_mask), **check_training(normals), "epochs": recipe.epochs, "train_seconds": round(history.seconds.sum(), 1),
-               "test_seconds": round(seconds, 1), "train_images": len(normals), "kept_images": int((normals.part == "kept out").sum()), "test_images": len(scores)}
+               "test_seconds": round(seconds, 1), "train_images": len(normals), "kept_images": int((normals.part == "kept out").sum()), "test_images": len(scores),
+               "notes": notes}
     scores.to_csv(work / "scores.csv", index=False)
     arrays = {name: values.numpy() for name, values in (("maps", maps), ("masks", masks), ("scored", valid_mask)) if values is not None}
     np.savez(work / "maps.npz", **arrays)

@@ -25,7 +25,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import twoteacher_rkd
-from ..data.images import MEAN_COLOUR, load_images, load_valid_masks, normalize, read_image
+from ..data.images import MEAN_COLOUR, load_images, load_valid_masks, normalize
+from ..data.pictures import FULL, read_image
 from ..experiment.calibration import residual
 from ..experiment.inference import image_scores, predict_maps
 from ..method.losses import anomaly_map
@@ -183,14 +184,15 @@ def compare_outputs(
     pipeline: Pipeline,  # what it should compute
     samples: list,  # a few `Sample`s
     tolerance: float,  # of the maps, as a share of their range
+    white: int = FULL,  # which value becomes 255 in images of 16 bits
 ) -> dict:  # images, map_difference (share of the range), verdicts_changed
     "How far an exported file is from PyTorch. Raises `InputError` where that is too far."
     if not samples:
         raise InputError("There is no image to check the exported file with: give a few.")
     size, aspect, region = pipeline.recipe.image_size, pipeline.recipe.aspect, None if pipeline.region is None else pipeline.region.bool().numpy()
-    small, threshold = load_images(samples, size, aspect), pipeline.threshold.numpy()
+    small, threshold = load_images(samples, size, aspect, white), pipeline.threshold.numpy()
     every = predict_maps(pipeline.model, small, pipeline.recipe, what="check")
-    whole = [np.asarray(read_image(sample.image)) for sample in samples]
+    whole = [np.asarray(read_image(sample.image, white)) for sample in samples]
     for images, valid_mask, allowed in ((small.permute(0, 2, 3, 1).numpy(), load_valid_masks(samples, size, "squeeze", region), tolerance),
                                     (whole, load_valid_masks(samples, size, aspect, region), max(tolerance, ROUNDING))):
         expected = every if valid_mask is None else every * valid_mask
@@ -229,7 +231,7 @@ def export_onnx(
     recipe: Recipe,  # it was trained with
     threshold: float,  # the lowest score of a defect
     path: Path,  # ends in .onnx
-    facts: dict,  # name -> text: where the model came from
+    facts: dict,  # name -> text: where the model came from, and `white` for images of 16 bits
     samples: list,  # a few `Sample`s to check with
     region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
 ) -> dict:  # as from `compare`, and megabytes
@@ -238,7 +240,7 @@ def export_onnx(
     told = file_facts(pipeline, facts)
     with drafts(path, ".onnx") as draft:
         write_onnx(pipeline, told, draft)
-        return {**compare_outputs(run_onnx(draft), pipeline, samples, 1e-3), "megabytes": round(draft.stat().st_size / 1e6, 1)}
+        return {**compare_outputs(run_onnx(draft), pipeline, samples, 1e-3, int(facts.get("white", FULL))), "megabytes": round(draft.stat().st_size / 1e6, 1)}
 
 # %% ../../nbs/inspection/04_export.ipynb #53585092
 def to_openvino(
@@ -292,10 +294,11 @@ def after_convolutions(
 def quantise(
     network,  # an `openvino.Model` from `convert`
     normal: list,  # `Sample`s of normal images
+    white: int = FULL,  # which value becomes 255 in images of 16 bits
 ):  # an `openvino.Model`
     "A network whose convolutions compute in 8-bit integers. Raises `InputError` where nncf is missing or an image cannot be read."
     nncf = import_optional("nncf", "leave int8 out, or pip install nncf 'numpy<2.5'; nncf takes no newer NumPy, so best in an environment of its own")
-    images = nncf.Dataset([np.asarray(read_image(sample.image))[None] for sample in normal])
+    images = nncf.Dataset([np.asarray(read_image(sample.image, white))[None] for sample in normal])
     nncf.set_log_level("ERROR")
     with redirect_stdout(io.StringIO()):  # its progress bars
         return nncf.quantize(network, images, preset=nncf.QuantizationPreset.MIXED, subset_size=len(normal),
@@ -321,7 +324,7 @@ def export_openvino(
     recipe: Recipe,  # it was trained with
     threshold: float,  # the lowest score of a defect
     path: Path,  # ends in .xml; a .bin of the same name is written beside it
-    facts: dict,  # name -> text: where the model came from
+    facts: dict,  # name -> text: where the model came from, and `white` for images of 16 bits
     samples: list,  # a few `Sample`s to check with
     region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
     normal: list = (),  # `Sample`s of normal images: compute in 8-bit integers, calibrated by them
@@ -333,8 +336,8 @@ def export_openvino(
         onnx = draft.with_suffix(".onnx")
         write_onnx(pipeline, told, onnx)
         network = to_openvino(onnx, recipe.image_size)
-        network = quantise(network, normal) if normal else network
+        network = quantise(network, normal, int(facts.get("white", FULL))) if normal else network
         write_openvino(network, told, draft)
         onnx.unlink()
-        found = compare_outputs(run_openvino(draft), pipeline, samples, TOLERANCE["int8" if normal else "fp16"])
+        found = compare_outputs(run_openvino(draft), pipeline, samples, TOLERANCE["int8" if normal else "fp16"], int(facts.get("white", FULL)))
         return {**found, "megabytes": round(sum(file.stat().st_size for file in draft.parent.iterdir()) / 1e6, 1)}

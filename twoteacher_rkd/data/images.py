@@ -20,7 +20,7 @@ import torch
 from PIL import Image
 from scipy import ndimage
 
-from .pictures import FULL, Picture, bands, decode_file, image_size, needed_white
+from .pictures import FULL, Picture, bands, decode_file, image_size, needed_white, stored_rows
 from ..utils import InputError
 
 # %% ../../nbs/data/03_images.ipynb #cell-005
@@ -65,7 +65,7 @@ def mask_levels(
     stored = picture.image.mode in ("L", "F") or picture.image.mode.startswith("I")
     levels, first, one = None, None, True
     for top, bottom in bands(*picture.size, 2**20):
-        values = np.asarray(picture.stored_rows(top, bottom) if stored else picture.rows(top, bottom))
+        values = np.asarray(stored_rows(picture, top, bottom) if stored else picture.rows(top, bottom))
         values = values.reshape(*values.shape[:2], -1)
         if not (np.isfinite(values).all() and values.min() >= 0):
             raise ValueError("it has values that are negative or no numbers; save it as PNG with 0 and 255")

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['FORMATS', 'MOST_PIXELS', 'MOST_SIDE', 'MOST_MEMORY', 'FULL', 'DECODING', 'BAND', 'TURNS', 'BACKWARDS', 'SIDEWAYS',
            'TRANSPOSED', 'WHITES', 'raw_mode', 'decoding_memory', 'check_header', 'Budget', 'scale_table', 'to_rgb',
-           'bands', 'alpha_range', 'Picture', 'low_bytes', 'largest_value', 'picture_of', 'decoded', 'named_errors',
-           'decode', 'decode_file', 'read_image', 'needed_white', 'lost_depth', 'array_picture', 'with_image',
-           'image_size']
+           'bands', 'alpha_range', 'Picture', 'stored_rows', 'low_bytes', 'largest_value', 'picture_of', 'decoded',
+           'named_errors', 'decode', 'decode_file', 'read_image', 'needed_white', 'lost_depth', 'array_picture',
+           'with_image', 'image_size']
 
 # %% ../../nbs/data/02_pictures.ipynb #pic-imports
 import sys
@@ -169,24 +169,12 @@ class Picture:
         "Width and height, turned."
         return self.image.size[::-1] if self.orientation in SIDEWAYS else self.image.size
 
-    def stored_rows(self,
-        top: int,
-        bottom: int,  # the row after the last
-        image: Image.Image | None = None,  # whose rows: `low`, or the image's own if not given
-    ) -> Image.Image:  # in the file's mode
-        "Some rows, turned."
-        if self.orientation in BACKWARDS:
-            top, bottom = self.size[1] - bottom, self.size[1] - top
-        box = (top, 0, bottom, self.size[0]) if self.orientation in SIDEWAYS else (0, top, self.size[0], bottom)
-        band = (image or self.image).crop(box)
-        return band.transpose(TURNS[self.orientation]) if self.orientation in TURNS else band
-
     def rows(self,
         top: int,
         bottom: int,  # the row after the last
     ) -> Image.Image:  # 8-bit RGB
         "Some rows, turned."
-        return to_rgb(self.stored_rows(top, bottom), self.white, self.over_black, self.low and self.stored_rows(top, bottom, self.low))
+        return to_rgb(stored_rows(self, top, bottom), self.white, self.over_black, self.low and stored_rows(self, top, bottom, self.low))
 
     def columns(self,
         left: int,
@@ -203,6 +191,20 @@ class Picture:
         for top, bottom in bands(*self.size):
             whole.paste(self.rows(top, bottom), (0, top))
         return whole
+
+# %% ../../nbs/data/02_pictures.ipynb #stored-rows
+def stored_rows(
+    picture: Picture,
+    top: int,
+    bottom: int,  # the row after the last
+    image: Image.Image | None = None,  # whose rows: `low`, or the picture's own image if not given
+) -> Image.Image:  # in the file's mode
+    "Some rows, turned."
+    if picture.orientation in BACKWARDS:
+        top, bottom = picture.size[1] - bottom, picture.size[1] - top
+    box = (top, 0, bottom, picture.size[0]) if picture.orientation in SIDEWAYS else (0, top, picture.size[0], bottom)
+    band = (image or picture.image).crop(box)
+    return band.transpose(TURNS[picture.orientation]) if picture.orientation in TURNS else band
 
 # %% ../../nbs/data/02_pictures.ipynb #img-low
 def low_bytes(

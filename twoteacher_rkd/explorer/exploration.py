@@ -11,21 +11,23 @@ __all__ = ['VERDICTS', 'WRONG', 'ORDERS', 'MAX_UPLOAD', 'leads_out', 'check_resu
 
 # %% ../../nbs/explorer/01_exploration.ipynb #0f62fc32
 import os
+import io
+from collections.abc import Callable
 from functools import cached_property, lru_cache
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import torch
-from PIL import Image, UnidentifiedImageError
 
-from ..data.images import FORMATS, decode_image, on_square, read_image, to_rgb
+from ..data.images import load_image
+from ..data.pictures import FULL, decode
 from ..drawing.heatmaps import map_limits
 from ..drawing.plots import check_columns
 from ..experiment.inference import as_inputs
 from ..experiment.metrics import pixel_histograms, roc_curve
 from ..experiment.runs import Run
-from ..inspection.detector import Detector
+from ..inspection.detector import Detector, judge_batch, no_verdict
 from ..method.losses import anomaly_map, distance_maps, scale_maps
 from ..utils import InputError, choose
 
@@ -188,7 +190,7 @@ class Results:
     @cached_property
     def detector(self):
         "The trained model, as it judges images."
-        return Detector(self.run.model(), self.run.recipe, own_threshold(self.run, self.scores), self.run.region)
+        return Detector(self.run.model(), self.run.recipe, own_threshold(self.run, self.scores), self.run.region, self.run.white)
 
 # %% ../../nbs/explorer/01_exploration.ipynb #44f6cfc9
 def operating_points(
@@ -218,9 +220,10 @@ def resized_image(
     path: Path,  # of an image
     size: int,  # pixels a side
     aspect: str = "squeeze",  # how it becomes a square
+    white: int = FULL,  # which value becomes 255 in images of 16 bits
 ) -> np.ndarray:  # (S, S, 3) uint8
     "An image at the model's size. Raises `InputError` where it cannot be read."
-    return np.asarray(on_square(read_image(path), aspect).resize((size, size), Image.Resampling.BILINEAR))
+    return load_image(path, size, aspect, white)
 
 # %% ../../nbs/explorer/01_exploration.ipynb #aa2da0af
 @torch.inference_mode()
@@ -243,17 +246,14 @@ MAX_UPLOAD = 50 * 2**20  # bytes
 def read_upload(
     name: str,  # the file's
     content: bytes,  # all of it
-) -> Image.Image:  # RGB
-    "An uploaded image. Raises `InputError` for a file that is too large, no image, or an animation."
+    function: Callable,  # of a `Picture`
+    white: int = FULL,  # which value becomes 255 in images of 16 bits
+):
+    "A function of an uploaded image. Raises `InputError` for a file that is too large, no image, or an animation."
     name = Path(name.replace("\\", "/")).name
     if len(content) > MAX_UPLOAD:
         raise InputError(f"{name} has {len(content) / 2**20:.0f} MB, more than the {MAX_UPLOAD // 2**20} that are taken: save it smaller.")
-    try:
-        return to_rgb(decode_image(content))
-    except UnidentifiedImageError:
-        raise InputError(f"{name} is not an image in a format that is read ({', '.join(FORMATS)}): convert it first.") from None
-    except Exception as error:  # a broken file makes decoders raise nearly anything
-        raise InputError(f"{name} cannot be used as an image ({str(error).rstrip('.') or type(error).__name__}): choose another.") from None
+    return decode(io.BytesIO(content), name, function, white)
 
 # %% ../../nbs/explorer/01_exploration.ipynb #b17fe5dc
 class Exploration:
@@ -300,7 +300,7 @@ class Exploration:
         "The current image at the model's size. Raises `InputError` where it cannot be had."
         if self.path is None:
             raise InputError(f"Images were not found: enter the folder that holds {self.results.category!r} as 'image folder'; until then maps are shown on grey.")
-        return resized_image(self.path, self.results.size, self.results.run.recipe.aspect)
+        return resized_image(self.path, self.results.size, self.results.run.recipe.aspect, self.results.run.white)
 
 # %% ../../nbs/explorer/01_exploration.ipynb #40edee4b
 def compute_intermediate(
@@ -407,7 +407,8 @@ class Session:
         content: bytes,  # all of it
     ) -> None:
         "Score an uploaded image with the open run's model. Raises `InputError` for a bad file, and changes nothing then."
-        image, results = read_upload(name, content), self.exploration.results
-        resized = np.asarray(on_square(image, results.run.recipe.aspect).resize((results.size, results.size), Image.Resampling.BILINEAR))
-        prediction = results.detector.predict(image)
-        self.upload = {"name": name, "size": image.size, "image": resized, "values": prediction.values, "score": prediction.score}
+        size, pixels = read_upload(name, content, (detector := self.exploration.results.detector).square, detector.white)
+        prediction = judge_batch(detector, [name], [(size, pixels)])[0]
+        if sentence := no_verdict(prediction):
+            raise InputError(sentence)
+        self.upload = {"name": name, "size": size, "image": pixels.permute(1, 2, 0).numpy(), "values": prediction.values, "score": prediction.score}

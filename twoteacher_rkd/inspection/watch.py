@@ -28,7 +28,7 @@ from scipy.stats import ks_2samp
 from tqdm import tqdm
 
 from ..data.files import Listing, file_digest, walk
-from ..data.images import read_image
+from ..data.pictures import FULL, read_image
 from ..drawing.style import DEFECTIVE, INK, NotebookFigure
 from ..experiment.runs import Run
 from ..experiment.threshold import LEAST_IMAGES
@@ -59,11 +59,12 @@ def save_overlay(
     digest: str,  # SHA-256 of its content
     prediction: Prediction,
     threshold: float,
+    white: int = FULL,  # which value becomes 255 in images of 16 bits
 ) -> str:  # its place below `out`
     "Write an image's overlay. Raises `OSError` where it cannot be written."
     place = f"overlays/{prediction.name}.{digest[:8]}.png"
     (out / place).parent.mkdir(parents=True, exist_ok=True)
-    overlay(read_image(path), prediction, threshold).save(out / place, compress_level=1)
+    overlay(read_image(path, white), prediction, threshold).save(out / place, compress_level=1)
     return place
 
 # %% ../../nbs/inspection/03_watch.ipynb #a04e617f
@@ -335,7 +336,7 @@ class Inspection:
         if self.overlays == "none" or (self.overlays == "defective" and not prediction.defective):
             return None
         try:
-            return save_overlay(self.record.out, reading.file.path, reading.sha256, prediction, self.detector.threshold)
+            return save_overlay(self.record.out, reading.file.path, reading.sha256, prediction, self.detector.threshold, self.detector.white)
         except (OSError, InputError) as error:
             self.lost += 1
             self.say(shown(f"no overlay of {prediction.name}: {getattr(error, 'strerror', None) or error}"))

@@ -22,7 +22,7 @@ from ..data.files import every_image
 from ..data.images import frame, on_square, read_image, valid_masks, to_rgb
 from ..experiment.inference import compute_maps, for_inference, image_scores
 from ..experiment.runs import Run
-from ..experiment.threshold import run_threshold
+from ..experiment.threshold import check_threshold, run_threshold
 from ..recipe import Recipe
 from ..utils import InputError, keep_memory
 
@@ -135,8 +135,7 @@ class Detector:
         threshold: float,  # an image that scores at least this is called defective
         region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
     ):
-        if not np.isfinite(threshold):
-            raise InputError(f"The threshold is {threshold}: it must be a finite number.")
+        check_threshold(threshold)
         self.model, self.recipe, self.threshold, self.region = for_inference(model, recipe), recipe, float(threshold), region
         keep_memory()
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import pandas as pd
 
 from ..data.datasets import MVTEC_COUNTS
-from ..experiment.runs import Run, check_writable
+from ..experiment.runner import check_writable
+from ..experiment.runs import Run
 from .aggregation import SHORT, category_frame, has_paper, number, rounded, step_frame
 from .plan import Plan, manifest, results
 from ..recipe import Recipe, departures

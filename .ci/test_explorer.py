@@ -22,7 +22,7 @@ from playwright.sync_api import sync_playwright
 from twoteacher_rkd.data.datasets import find_category
 from twoteacher_rkd.lines.rendering import make_lines
 from twoteacher_rkd.recipe import make_recipe
-from twoteacher_rkd.experiment.runs import run
+from twoteacher_rkd.experiment.runner import run
 
 PICTURES = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
 CHROMIUM = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-component-update",

@@ -222,8 +222,11 @@ def recipe_from_json(
 ) -> Recipe:
     "The recipe again. Raises `InputError` where the text is no recipe of this version."
     try:
-        values = json.loads(text)
-        return make_recipe(**{name: tuple(value) if isinstance(value, list) else value for name, value in values.items()})
+        values = {field_name(name): tuple(value) if isinstance(value, list) else value for name, value in json.loads(text).items()}
+        missing = [field.name for field in fields(Recipe) if field.init and field.name not in (*values, *LATER, *FIRST_NAMES)]  # the very first runs lack these
+        if missing:
+            raise TypeError(f"{missing[0]} is missing")
+        return make_recipe(**values)
     except (json.JSONDecodeError, AttributeError, TypeError, RecursionError) as error:
         raise InputError(f"This is not a recipe written by twoteacher_rkd: {error}.") from None
 

@@ -101,7 +101,7 @@ def batch_lock(
     "Hold a folder for this batch. Raises `RunBusy` where another batch has it, `InputError` where it cannot be written."
     import fcntl
 
-    from twoteacher_rkd.experiment.runs import RunBusy, check_writable
+    from twoteacher_rkd.experiment.runner import RunBusy, check_writable
 
     check_writable(Path(written))
     descriptor = os.open(Path(written) / ".batch.lock", os.O_RDWR | os.O_CREAT)

@@ -144,19 +144,21 @@ def set_threads(
 
 # %% ../nbs/03_cli.ipynb #c3b1d171
 def note_threshold(
-    one,  # a `Run`
-    false_alarms: float,  # wanted rate
+    run,  # a `Run`
+    false_alarms: float,  # wanted rate; None leaves a threshold as it is
 ) -> None:
-    "Choose a finished run's threshold, keep it in its folder, and print it; say why where there is none."
-    from twoteacher_rkd.experiment.threshold import run_threshold, save_threshold
+    "Choose a finished run's threshold where a rate is given or there is none, and print it; say why where none can be chosen."
+    from twoteacher_rkd.experiment.runs import keep_threshold
+    from twoteacher_rkd.experiment.threshold import FALSE_ALARMS, run_threshold
     from twoteacher_rkd.utils import InputError
 
-    try:
-        chosen = run_threshold(one.normals, false_alarms)
-        save_threshold(chosen, one.folder)
-        print(chosen)
-    except InputError as error:
-        print(f"no threshold: {error}", file=sys.stderr)
+    if false_alarms is not None or not (run.folder / "threshold.json").is_file():
+        try:
+            keep_threshold(run_threshold(run.normals, FALSE_ALARMS if false_alarms is None else false_alarms), run.folder)
+        except InputError as error:
+            print(f"no threshold: {error}", file=sys.stderr)
+            return
+    print(run.threshold)
 
 # %% ../nbs/03_cli.ipynb #5429a9b9
 @app.command()
@@ -174,20 +176,25 @@ def run(
     settings: Annotated[list[str], typer.Option("--set", help="Another field of the recipe, NAME=VALUE; can be repeated.")] = [],  # noqa: B006
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     out: Annotated[Path, typer.Option(help="Folder that holds all runs.")] = Path("runs"),
-    false_alarms: Annotated[float, typer.Option(help="Share of normal images that may be called defective; chooses the threshold.")] = 0.01,
+    false_alarms: Annotated[float, typer.Option(
+        help="Share of normal images that may be called defective; chooses the threshold. If not given: 0.01 for a new run, no change for a finished one.")] = None,
     threads: Annotated[int, typer.Option(help="Processor threads; PyTorch's choice if 0. On a machine that others use, fewer are faster.")] = 0,
     resume: Annotated[bool, typer.Option("--resume/--restart", help="Go on where an unfinished attempt stopped, or make the run anew, finished or not.")] = True,
 ):
     "Train and evaluate one category and write its run folder, whose path is the last line printed."
-    from twoteacher_rkd.experiment import runs
     from twoteacher_rkd.data.datasets import find_category
+    from twoteacher_rkd.experiment.runner import run_until_healthy
+    from twoteacher_rkd.experiment.runs import Run
+    from twoteacher_rkd.experiment.threshold import check_rate
     from twoteacher_rkd.recipe import read_recipe
 
     recipe = read_recipe(preset, variant, teachers, weights, epochs, seed, ";".join(settings))
+    if false_alarms is not None:
+        check_rate(false_alarms)
     set_threads(threads)
     note_precision(recipe)
-    folder = runs.run_until_healthy(recipe, find_category(data_root, category, dataset.value), attempts, out, device, resume)
-    one = runs.Run(folder)
+    folder = run_until_healthy(recipe, find_category(data_root, category, dataset.value), attempts, out, device, resume)
+    one = Run(folder)
     parameters = {"data_root": str(data_root), "category": category, "dataset": dataset.value, "variant": variant, "teachers": teachers, "weights": weights,
                   "preset": preset, "epochs": epochs, "seed": one.recipe.seed, "device": device, "settings": ";".join(settings), "out": str(out)}
     execute_run_notebook(folder, parameters)

@@ -11,6 +11,7 @@ import errno
 import json
 import os
 import shutil
+import sys
 import time
 import traceback
 from contextlib import contextmanager, suppress
@@ -23,9 +24,11 @@ from PIL import Image
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from ..data.datasets import Category, fingerprint, has_masks, training_fingerprint, verify
+from ..data.datasets import Category, fingerprint, has_masks, training_fingerprint
 from ..data.files import file_digest
-from ..data.images import load_images, load_masks, load_valid_masks, read_region
+from ..data.images import load_images, load_masks, load_valid_masks, read_region, white_level
+from ..data.pictures import FULL
+from ..data.survey import verify
 from .calibration import model_from_recipe
 from .health import check_training, normal_scores
 from .inference import calibrate_model, measure, predict_maps, score_table
@@ -111,9 +114,10 @@ def data_record(
     recipe: Recipe,
     category: Category,
 ) -> dict:  # JSON-ready
-    "What a run was made from: data with its fingerprint, the region by the hash of its file, weights by name or by theirs."
+    "What a run was made from: data with its fingerprint, the value that is white in 16 bits, the region by the hash of its file, weights by name or by theirs."
     return {"dataset": category.dataset, "category": category.name, "fingerprint": fingerprint(category),
-            "training_fingerprint": training_fingerprint(category), "region": file_digest(category.region).hex()[:12] if category.region else None,
+            "training_fingerprint": training_fingerprint(category), "white": white_level(category.train),
+            "region": file_digest(category.region).hex()[:12] if category.region else None,
             "weights": dict(zip(recipe.teachers, map(weights_id, recipe.weights, recipe.teachers), strict=True))}
 
 # %% ../../nbs/experiment/10_runner.ipynb #write-record
@@ -134,12 +138,12 @@ def train(
     recipe: Recipe,
     category: Category,
     work: Path,  # folder to fill, with provenance
-    mark: str,  # fingerprint of the training images
+    record: dict,  # from `data_record`
 ) -> None:
     "Train, and write what training made: history, model, threshold, and last `normals.csv`, in place of the checkpoint."
-    images = load_images(category.train, recipe.image_size, recipe.aspect)
+    images = load_images(category.train, recipe.image_size, recipe.aspect, record["white"])
     training = images[train_val_split(len(images), recipe)[0]]
-    history = fit(model, training, recipe, work / "checkpoint.pt", mark)
+    history = fit(model, training, recipe, work / "checkpoint.pt", record["training_fingerprint"])
     if recipe.calibrated:
         calibrate_model(model, training, recipe)
     (work / "recipe.json").write_text(recipe_to_json(recipe), encoding="utf-8")
@@ -177,9 +181,11 @@ def evaluate_run(
     recipe: Recipe,
     category: Category,
     work: Path,  # folder with a finished training
+    white: int,  # which value becomes 255 in images of 16 bits
+    notes: list[str],  # what can spoil the result
 ) -> None:
     "Score the test images, and write scores, maps, and last the metrics."
-    images = load_images(category.test, recipe.image_size, recipe.aspect)
+    images = load_images(category.test, recipe.image_size, recipe.aspect, white)
     masks = load_masks(category.test, recipe.image_size, recipe.aspect) if has_masks(category) else None
     region = read_region(category.region, recipe.image_size, recipe.aspect)
     valid_mask = load_valid_masks(category.test, recipe.image_size, recipe.aspect, region)
@@ -189,7 +195,8 @@ def evaluate_run(
     seconds = time.perf_counter() - start
     scores, normals, history = score_table(category, maps, masks), read_table(work / "normals.csv", NORMALS), read_table(work / "history.csv", HISTORY)
     metrics = {**measure(scores, maps, masks, valid_mask), **check_training(normals), "epochs": recipe.epochs, "train_seconds": round(history.seconds.sum(), 1),
-               "test_seconds": round(seconds, 1), "train_images": len(normals), "kept_images": int((normals.part == "kept out").sum()), "test_images": len(scores)}
+               "test_seconds": round(seconds, 1), "train_images": len(normals), "kept_images": int((normals.part == "kept out").sum()), "test_images": len(scores),
+               "notes": notes}
     scores.to_csv(work / "scores.csv", index=False)
     arrays = {name: values.numpy() for name, values in (("maps", maps), ("masks", masks), ("scored", valid_mask)) if values is not None}
     np.savez(work / "maps.npz", **arrays)
@@ -217,23 +224,26 @@ def compute(
     recipe: Recipe,
     category: Category,  # verified
     work: Path,  # folder to fill
+    notes: list[str],  # what can spoil the result
 ) -> None:
     "Train, unless the folder holds a training on the same images; evaluate; `metrics.json` comes last."
     record = {**provenance(next(model.parameters()).device), **data_record(recipe, category)}
     earlier = read_record(work / "provenance.json", Provenance) if (work / "normals.csv").exists() else {}
     for name in ("metrics.json", "run.ipynb"):  # of an earlier evaluation
         (work / name).unlink(missing_ok=True)
+    white = record["white"]
     if earlier.get("training_fingerprint") == record["training_fingerprint"]:
+        white = earlier.get("white", FULL)
         load_weights(model, work)
         if earlier.get("region") != record["region"]:
-            score_normals(model, recipe, category, load_images(category.train, recipe.image_size, recipe.aspect), work)
+            score_normals(model, recipe, category, load_images(category.train, recipe.image_size, recipe.aspect, white), work)
         updates = {"fingerprint": record["fingerprint"], "region": record["region"], "evaluated": record["started"], "evaluated_commit": record["commit"]}
         write_record({**read_record(work / "provenance.json", Provenance), **updates}, work, "changes.evaluated.diff")
     else:
         (work / "normals.csv").unlink(missing_ok=True)
         write_record(record, work, "changes.diff")
-        train(model, recipe, category, work, record["training_fingerprint"])
-    evaluate_run(model, recipe, category, work)
+        train(model, recipe, category, work, record)
+    evaluate_run(model, recipe, category, work, white, notes)
 
 # %% ../../nbs/experiment/10_runner.ipynb #5aca8e49
 def run(
@@ -248,14 +258,15 @@ def run(
     if resume and is_evaluated(folder, category):
         return folder
     where = pick_device(device)
-    verify(category, recipe.batch_size)
+    for note in (notes := verify(category, recipe.batch_size)):
+        print(f"note: {note}", file=sys.stderr)
     seed_everything(recipe.seed)
     model = model_from_recipe(recipe).to(where)
     check_writable(folder.parent)
     check_room(folder.parent, model, category, recipe)
     with workspace(folder, resume) as work:
         if not is_evaluated(work, category):
-            compute(model, recipe, category, work)
+            compute(model, recipe, category, work, notes)
     return folder
 
 # %% ../../nbs/experiment/10_runner.ipynb #4d5ddff9

@@ -9,7 +9,6 @@ __all__ = ['SHEET_STYLE', 'SHEET_POLICY', 'TEMPLATE', 'FIRST_PORT', 'FOREIGN_HOS
 # %% ../../nbs/explorer/04_serving.ipynb #ea37921f
 import errno
 import json
-import math
 import os
 import secrets
 import socket
@@ -18,9 +17,9 @@ import webbrowser
 from pathlib import Path
 
 from PIL import Image
-
 from ..experiment.health import warning
 from ..experiment.runs import Run
+from ..experiment.threshold import check_threshold
 from .exploration import MAX_UPLOAD, WRONG, Exploration, count_verdicts, verdict
 from .panels import CHART_STYLE, TABLE_STYLE, as_text, colour_image, counts_html, data_uri, defect_types_html, describe_map, histogram_html, outlines_svg
 from ..utils import InputError
@@ -90,8 +89,8 @@ def contact_sheet(
     threshold: float = None,  # lowest score of a defect; None takes the run's own
 ) -> str:  # a whole HTML page
     "All test images of a run by falling score, in one file. Raises `InputError` where the run cannot be opened, or the threshold is no number."
-    if threshold is not None and not math.isfinite(threshold):
-        raise InputError(f"The threshold is {threshold}: it must be a finite number.")
+    if threshold is not None:
+        check_threshold(threshold)
     exploration = Exploration(folder, data_root)
     origin = threshold_origin(exploration.results.run) if threshold is None else "was given"
     exploration.sort(order="score", threshold=threshold)

@@ -23,7 +23,7 @@ from ..data.images import frame, square_rgb, valid_masks
 from ..data.pictures import FULL, Picture, with_image
 from ..experiment.inference import compute_maps, for_inference, image_scores
 from ..experiment.runs import Run
-from ..experiment.threshold import run_threshold
+from ..experiment.threshold import check_threshold, run_threshold
 from ..recipe import Recipe
 from ..utils import InputError, keep_memory
 
@@ -123,8 +123,7 @@ class Detector:
         region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
         white: int = FULL,  # which value becomes 255 in images of 16 bits
     ):
-        if not np.isfinite(threshold):
-            raise InputError(f"The threshold is {threshold}: it must be a finite number.")
+        check_threshold(threshold)
         self.model, self.recipe, self.threshold, self.region = for_inference(model, recipe), recipe, float(threshold), region
         self.white = white
         keep_memory()

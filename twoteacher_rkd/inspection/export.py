@@ -29,6 +29,7 @@ from ..data.images import MEAN_COLOUR, load_images, load_valid_masks, normalize
 from ..data.pictures import FULL, read_image
 from ..experiment.calibration import residual
 from ..experiment.inference import image_scores, predict_maps
+from ..experiment.threshold import check_threshold
 from ..method.losses import anomaly_map
 from ..recipe import Recipe, recipe_to_json
 from ..utils import InputError
@@ -78,8 +79,7 @@ class Pipeline(nn.Module):
         region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
     ):
         super().__init__()
-        if not np.isfinite(threshold):
-            raise InputError(f"The threshold is {threshold}: it must be a finite number.")
+        check_threshold(threshold)
         self.model, self.recipe = copy.deepcopy(model).cpu().float().eval(), replace(recipe, precision="fp32")
         self.register_buffer("threshold", torch.tensor(threshold, dtype=torch.float32))
         self.register_buffer("region", None if region is None else torch.from_numpy(region).float())

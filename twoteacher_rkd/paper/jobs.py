@@ -425,7 +425,7 @@ def make_run(
 
     folder, kind = target.parent, "RunBusy"
     while kind == "RunBusy":
-        with FileLock(folder.with_name(f".{folder.name}.lock")):  # the one that `runs.workspace` takes
+        with FileLock(folder.with_name(f".{folder.name}.lock")):  # the one that `runner.workspace` takes
             pass
         draft, kind, sentence, details = execute_notebook(job)
     if (folder / "metrics.json").exists():
@@ -443,7 +443,7 @@ def keep_failure(
     text: str,  # for error.txt
 ) -> None:
     "Leave error and notebook in the run's folder, beside its checkpoint if it has one; the next attempt goes on from there."
-    from twoteacher_rkd.experiment.runs import RunBusy, workspace
+    from twoteacher_rkd.experiment.runner import RunBusy, workspace
 
     try:
         with workspace(folder, resume=True) as partial:

@@ -18,7 +18,8 @@ import pandas as pd
 from jinja2 import Environment
 
 from ..data.datasets import MVTEC_COUNTS
-from ..experiment.runs import Run, check_writable
+from ..experiment.runner import check_writable
+from ..experiment.runs import Run
 from .aggregation import SHORT, category_frame, has_paper, number, rounded, step_frame
 from .comparison import TWO_INTERVALS
 from .plan import Plan, manifest, results

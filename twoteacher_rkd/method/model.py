@@ -94,8 +94,7 @@ class TwoTeacherRKD(nn.Module):
     ) -> tuple:  # two lists of three maps, as from `forward`
         "The teachers' features side by side, and the student's reconstruction of them."
         target = [torch.cat(maps, 1) for maps in zip(*features, strict=True)]  # one list of both teachers' maps for each scale
-        embedding = self.bottleneck(features)  # (B, embedding_channels, H/32, W/32)
-        return target, self.student(embedding)
+        return target, self.student(self.bottleneck(features))  # the embedding between them is (B, embedding_channels, H/32, W/32)
 
     def trainable(self) -> list:
         "The parameters that training changes: bottleneck and student."

@@ -3,8 +3,11 @@
 usage: python .ci/test_explorer.py [PICTURES]        (needs /usr/bin/chromium: see .ci/browser)
 Writes PICTURES/explorer-*.png, if a folder is given. Leaves with 0, or with 1 and a sentence.
 """
+import http.client
+import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -25,6 +28,8 @@ PICTURES = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
 CHROMIUM = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
             "--disable-sync", "--no-first-run"]
 SIZES = {"laptop": (1366, 768), "desktop": (1920, 1080), "phone": (390, 2200)}  # a phone's width; as high as the page is
+WEBSOCKET = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
+HOSTILE = 'x" onload="document.title=1"><img src=x onerror="document.title=1"><script>document.title=1</script>'  # a name; it must stay one
 PATIENCE = 180_000  # milliseconds; a busy machine may take long to start a kernel
 
 
@@ -321,13 +326,89 @@ def check_inside(user, other):
 def check_bad_input(folder, run, port):
     "Wrong runs and a used port: one sentence and status 2."
     (folder / "partial").mkdir()
+    outside = run.with_name("outside")
+    shutil.copytree(run, outside)
+    scores = pd.read_csv(run / "scores.csv")
+    scores.assign(image=[str(folder / "secret.png"), *scores.image[1:]]).to_csv(outside / "scores.csv", index=False)
     for words, sentence in {
         ("--run", folder / "partial"): "is not a finished run",
+        ("--run", outside, "--data-root", folder / "lines"): "lies outside of the category's folder",
         ("--run", run, "--port", port): f"Port {port} is in use",
         ("--runs", folder / "lines"): "There is no run below",
     }.items():
         said = rkd("explore", *words, "--no-browser", status=2)
         expect(sentence in said and "Traceback" not in said, f"rkd explore {words} should say {sentence!r}, but said: {said[-300:]}")
+
+
+def ask(server, path, headers):
+    "A request as any program can send it: status, cookies and body."
+    connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=PATIENCE / 1000)
+    try:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        cookies = "; ".join(value.split(";")[0] for name, value in answer.getheaders() if name == "Set-Cookie")
+        return answer.status, cookies, b"" if answer.status == 101 else answer.read()
+    finally:
+        connection.close()
+
+
+def check_strangers(server):
+    "Another host's name is refused even with the right token, and a websocket of another origin even with the right cookie."
+    own, foreign = f"127.0.0.1:{server.port}", f"evil.example:{server.port}"
+    page = "/?" + server.address.split("?")[1]
+    for host, expected in ((own, 200), (f"localhost:{server.port}", 200), (foreign, 403), (f"127.0.0.1.evil.example:{server.port}", 403)):
+        status, _, _ = ask(server, page, {"Host": host})
+        expect(status == expected, f"With the right token and Host {host} the explorer answered {status}, not {expected}.")
+    _, cookie, body = ask(server, page, {"Host": own})
+    kernel = re.search(rb'"kernelId": ?"([^"]+)"', body)[1].decode()
+    for path in (f"/api/kernels/{kernel}/channels", f"/voila/query/{kernel}"):
+        for host, origin, expected in ((own, f"http://{own}", 101), (own, "http://evil.example", 403), (own, "null", 403), (foreign, f"http://{foreign}", 403)):
+            status, _, _ = ask(server, path, {**WEBSOCKET, "Host": host, "Origin": origin, "Cookie": cookie})
+            expect(status == expected, f"The websocket {path} with Host {host} and Origin {origin} answered {status}, not {expected}.")
+    status, _, _ = ask(server, f"/api/kernels/{kernel}/channels", {**WEBSOCKET, "Host": own, "Origin": f"http://{own}"})
+    expect(status == 403, f"Without a cookie the websocket to the kernel answered {status}, not 403.")
+
+
+def hostile_run(folder, run):
+    "A copy of a run whose category, images, defect types and folder are named like HTML."
+    copy = run.parent / HOSTILE.replace("/", "")
+    shutil.copytree(run, copy)
+    scores = pd.read_csv(copy / "scores.csv")
+    scores.assign(kind=HOSTILE, image=[f"{HOSTILE}{number}" for number in range(len(scores))]).to_csv(copy / "scores.csv", index=False)
+    provenance = json.loads((copy / "provenance.json").read_text())
+    (copy / "provenance.json").write_text(json.dumps({**provenance, "category": HOSTILE}))
+    return copy
+
+
+def check_hostile(browser, folder, run):
+    "Names stay names: on the page, as a second run, as an upload and in the contact sheet, whose policy runs no script even where one got in."
+    copy = hostile_run(folder, run)
+    with Server("--run", copy, "--run", run) as server:
+        user = User(browser, server.address)
+        user.until(lambda: user.name().startswith(HOSTILE), f"The image's name should be shown as it is, not as {user.name()!r}.")
+        title = user.page.title()
+        user.tab("Second run")
+        user.page.locator(".rkd-next").click()
+        user.tab("Your own image")
+        shutil.copy(folder / "lines" / "washer" / pd.read_csv(run / "scores.csv").image[0], folder / HOSTILE.replace("/", ""))
+        user.drop(folder / HOSTILE.replace("/", ""))
+        user.until(user.page.locator("[data-own=score]").count, "The image with a hostile name was not scored.", seconds=PATIENCE / 1000)
+        expect(user.page.title() == title and not user.errors, f"A name was run as a script: {user.page.title()!r}, {user.errors}")
+    sheet = folder / "sheet.html"
+    rkd("explore", "--run", copy, "--static", sheet)
+    text, policy = sheet.read_text(), re.compile('<meta http-equiv="Content-Security-Policy"[^>]*>')
+    injected = text.replace("<main>", f"<main>{HOSTILE}", 1)
+    for content, runs in ((text, False), (injected, False), (policy.sub("", injected), True)):
+        sheet.write_text(content)
+        page = browser.new_page()
+        page.goto(sheet.as_uri())
+        page.wait_for_timeout(500)
+        expect((page.title() == "1") == runs, f"A script in the contact sheet {'did not run without' if runs else 'ran in spite of'} the policy: {page.title()!r}.")
+        shown = page.evaluate("getComputedStyle(document.querySelector('.heat')).backgroundImage.slice(0, 9)")
+        expect(shown == 'url("data', f"The contact sheet shows no heatmap: {shown!r}.")
+        if PICTURES and content == text:
+            page.screenshot(path=PICTURES / "sheet-hostile.png")
+        page.close()
 
 
 def main():
@@ -350,6 +431,7 @@ def main():
             user.photograph("curves")
             check_inside(user, rd4ad)
             check_own_image(user, folder, scores)
+            check_strangers(server)
             check_bad_input(folder, full, server.port)
             with Server("--run", rd4ad) as second:
                 expect(second.port != server.port, "Two explorers share one port.")
@@ -357,6 +439,7 @@ def main():
                 other.says("Images were not found")
                 expect(user.name() and not other.errors, f"The second explorer's console has errors: {other.errors}")
             expect(not user.errors, f"The browser's console has errors: {user.errors}")
+        check_hostile(browser, folder, full)
         browser.close()
     print("The explorer works in the browser.")
 

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'show_version', 'options', 'lines', 'Dataset', 'check', 'region', 'RawLayout', 'convert', 'note_precision',
-           'set_threads', 'note_threshold', 'run', 'execute_run_notebook', 'Overlays', 'predict', 'export_images',
-           'export', 'paper', 'explore', 'write_text', 'bench', 'main']
+           'set_threads', 'note_threshold', 'run', 'execute_run_notebook', 'Overlays', 'predict', 'status',
+           'export_images', 'export', 'paper', 'explore', 'write_text', 'bench', 'main']
 
 # %% ../nbs/03_cli.ipynb #cell-002
 import sys
@@ -223,7 +223,7 @@ class Overlays(str, Enum):
 def predict(
     images: Annotated[Path, typer.Argument(help="An image, or a folder that holds some, also in folders below.")],
     run: Annotated[Path, typer.Option(help="The run's folder, as rkd run printed it.")],
-    out: Annotated[Path, typer.Option(help="Folder for scores.csv, results.jsonl and overlays.")],
+    out: Annotated[Path, typer.Option(help="Folder for the record, scores.csv, results.jsonl and overlays.")],
     false_alarms: Annotated[float, typer.Option(help="Another share of false alarms than the run's threshold was chosen for.")] = None,
     threshold: Annotated[float, typer.Option(help="Or the threshold itself.")] = None,
     overlays: Annotated[Overlays, typer.Option(help="Which images get a picture with map and boxes.")] = Overlays.defective,
@@ -232,16 +232,33 @@ def predict(
     threads: Annotated[int, typer.Option(help="As for rkd run.")] = 0,
 ):
     "Judge new images by a trained run."
-    from twoteacher_rkd.inspection.ledger import inspect_run
+    from tqdm import tqdm
+
+    from twoteacher_rkd.inspection.record import shown
+    from twoteacher_rkd.inspection.watch import inspect_run
 
     set_threads(threads)
-    account = inspect_run(run, images, out, false_alarms, threshold, overlays.value, watch, device)
+    account = inspect_run(run, images, out, false_alarms, threshold, overlays.value, watch, device, lambda sentence: tqdm.write(sentence, file=sys.stderr))
     print(f"{account.judged} images judged, {account.defective} called defective (threshold {account.threshold:.4f})")
-    for sentence in account.unreadable:
-        print(f"unreadable: {sentence}", file=sys.stderr)
-    print(out)
-    if account.unreadable:
-        raise typer.Exit(1)
+    print(f"{shown(str(images))}: {account}")
+    if account.lost:
+        print(f"{account.lost} overlays could not be written", file=sys.stderr)
+    print(shown(str(out)))
+    raise typer.Exit(account.exit_status(watch))
+
+# %% ../nbs/03_cli.ipynb #57a7e002
+@app.command()
+def status(
+    out: Annotated[Path, typer.Option(help="The --out of rkd predict.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For a program.")] = False,
+):
+    "Say what an inspection has judged until now."
+    import json
+
+    from twoteacher_rkd.inspection.watch import status as read_status, status_text
+
+    facts = read_status(out)
+    print(json.dumps(facts, indent=1) if as_json else status_text(facts))
 
 # %% ../nbs/03_cli.ipynb #b88e9330
 def export_images(

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['PANEL_STYLE', 'LEFT', 'RIGHT', 'TOP', 'BOTTOM', 'CHART_STYLE', 'UNIT', 'TABLE_STYLE', 'VERDICT_STYLE', 'PARTS',
-           'THRESHOLD_PARTS', 'data_uri', 'colour_image', 'outline', 'outlines_svg', 'figure_html', 'scale_html',
-           'describe_map', 'map_panels', 'photo_uri', 'panels_html', 'outlines_html', 'reading_html', 'position',
-           'axes_svg', 'chart_html', 'histogram_html', 'curve_html', 'charts_html', 'counts_html', 'kinds_html',
-           'verdict_html', 'other_html', 'intermediate_html', 'upload_html']
+           'THRESHOLD_PARTS', 'as_text', 'data_uri', 'colour_image', 'outline', 'outlines_svg', 'figure_html',
+           'scale_html', 'describe_map', 'map_panels', 'photo_uri', 'panels_html', 'outlines_html', 'reading_html',
+           'position', 'axes_svg', 'chart_html', 'histogram_html', 'curve_html', 'charts_html', 'counts_html',
+           'kinds_html', 'verdict_html', 'other_html', 'intermediate_html', 'upload_html']
 
 # %% ../../nbs/explorer/02_panels.ipynb #6858e838
 import base64
@@ -24,6 +24,13 @@ from ..drawing.plots import kind_order
 from ..drawing.style import DEFECTIVE, FAINT, NORMAL
 from .exploration import WRONG, Exploration, Results, Session, count_verdicts, matching_threshold, operating_points, same_image, verdict
 from ..utils import InputError
+
+# %% ../../nbs/explorer/02_panels.ipynb #2d90aa03
+def as_text(
+    words,  # a name, a sentence or an error
+) -> str:  # to be put between tags, or between the quotation marks of an attribute
+    "Words as HTML that shows them as they are."
+    return html.escape(str(words))
 
 # %% ../../nbs/explorer/02_panels.ipynb #6c389577
 def data_uri(
@@ -94,7 +101,7 @@ def figure_html(
     css: str = "",  # more classes of the box
 ) -> str:
     "One panel."
-    image = f'<img src="{source}" alt="{html.escape(text)}" decoding="sync">' if source else ""
+    image = f'<img src="{source}" alt="{as_text(text)}" decoding="sync">' if source else ""
     return f'<figure><div class="rkd-box {css}">{image}{inner}</div><figcaption>{caption}</figcaption></figure>'
 
 # %% ../../nbs/explorer/02_panels.ipynb #2fa23cf9
@@ -217,7 +224,7 @@ def chart_html(
     *parts,  # SVG
 ) -> str:
     "A whole chart."
-    return f'<svg class="rkd-chart" viewBox="0 0 300 200" role="img" aria-label="{html.escape(label)}">{"".join(parts)}</svg>'
+    return f'<svg class="rkd-chart" viewBox="0 0 300 200" role="img" aria-label="{as_text(label)}">{"".join(parts)}</svg>'
 
 # %% ../../nbs/explorer/02_panels.ipynb #d7cf834a
 def histogram_html(
@@ -309,7 +316,7 @@ def kinds_html(
         some = scores[scores["kind"] == kind]
         called, defect = int((some["score"] >= threshold).sum()), some["label"].max() == 1
         wrong = len(some) - called if defect else called
-        rows += (f'<tr><th scope="row">{html.escape(kind.replace("_", " "))}</th><td{" class=rkd-wrong" if wrong else ""}>'
+        rows += (f'<tr><th scope="row">{as_text(kind.replace("_", " "))}</th><td{" class=rkd-wrong" if wrong else ""}>'
                  f'{wrong} of {len(some)} {"missed" if defect else "false alarms"}</td></tr>')
     return f'<div class="rkd-kinds"><table class="rkd-table"><caption>by kind</caption>{rows}</table></div>'
 
@@ -326,7 +333,7 @@ def verdict_html(
     threshold: float,
 ) -> str:
     "An image's name, kind, score and verdict."
-    name, image = verdict(row.label, row.score, threshold), html.escape(row.image)
+    name, image = verdict(row.label, row.score, threshold), as_text(row.image)
     sign, css = ("✗", "rkd-verdict rkd-wrong") if name in WRONG else ("✓", "rkd-verdict")
     return (f'<div class="{css}"><b>{sign} {name}</b> <span>score {row.score:.4g}</span><br>'
             f'<span class="rkd-name" title="{image}">{image}</span></div>')
@@ -343,11 +350,11 @@ def other_html(
     try:
         index, threshold = same_image(exploration, other), matching_threshold(exploration.results, exploration.threshold, other)
     except InputError as error:
-        return f"<p>{html.escape(str(error))}</p>"
+        return f"<p>{as_text(error)}</p>"
     values, mask = other.maps[index], None if other.masks is None else other.masks[index]
     lines = outlines_svg((values, threshold)), outlines_svg((values, threshold), mask)
     area = other.run.metrics.get("image_auroc")
-    told = (f'{html.escape(other.run.folder.name)}: image ROC-AUC {"not defined" if area is None else format(area, ".4f")}. '
+    told = (f'{as_text(other.run.folder.name)}: image ROC-AUC {"not defined" if area is None else format(area, ".4f")}. '
             f"Its threshold {threshold:.4g} gives as many false alarms as {exploration.threshold:.4g} does in this run. Its colours have their own scale.")
     counts = counts_html(count_verdicts(other.scores, threshold))
     return (f'<div class="rkd-row">{map_panels(values, threshold, (other.limits, cmap), photo_uri(exploration), lines)}'
@@ -368,10 +375,10 @@ def intermediate_html(
     panels.append((maps["map"], exploration.results.limits, cmap, "fused:"))
     if share is None:
         reason = "one teacher" if len(recipe.teachers) == 1 else "a sum of both teachers"
-        sentence = f"<p>Variant {recipe.variant} has {reason}: there is no iAFF weight.</p>"
+        sentence = f"<p>Variant {as_text(recipe.variant)} has {reason}: there is no iAFF weight.</p>"
     else:
         reach = max(0.01, float(abs(share - 0.5).max()))
-        panels.append((share, (0.5 - reach, 0.5 + reach), "PRGn", f"{recipe.teachers[0]}: {share.mean():.1%}<br>"))
+        panels.append((share, (0.5 - reach, 0.5 + reach), "PRGn", f"{as_text(recipe.teachers[0])}: {share.mean():.1%}<br>"))
     figures = [figure_html(data_uri(colour_image(values, ends, colours)), f"{name.removesuffix('<br>')} {describe_map(values)}",
                            f"{name} {scale_html(ends, colours)}") for values, ends, colours, name in panels]
     return f'<div class="rkd-row rkd-five">{"".join(figures)}{sentence}</div>'
@@ -389,7 +396,7 @@ def upload_html(
     photo, lines = data_uri(Image.fromarray(image)), outlines_svg((values, threshold))
     return (f'<div class="rkd-row">{figure_html(photo, f"Your image {name}", "input")}'
             f"{map_panels(values, threshold, (results.limits, cmap), photo, (lines, lines))}"
-            f'<p class="rkd-wide"><b>{html.escape(name)}</b><br>score <b data-own="score">{score:.4g}</b>, threshold {threshold:.4g}: '
+            f'<p class="rkd-wide"><b>{as_text(name)}</b><br>score <b data-own="score">{score:.4g}</b>, threshold {threshold:.4g}: '
             f'called <b>{"defective" if score >= threshold else "normal"}</b>.<br>'
             f"{width} x {height} pixels, brought to {results.size} x {results.size} for the model.</p></div>")
 

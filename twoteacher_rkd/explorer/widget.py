@@ -7,7 +7,6 @@ __all__ = ['FOLDER', 'HELP', 'SLIDER_STEP', 'ACTIONS', 'PageScript', 'Upload', '
            'move_threshold', 'move_pointer', 'score_upload', 'error_sentence', 'Explorer', 'explore']
 
 # %% ../../nbs/explorer/03_widget.ipynb #df06e717
-import html
 from functools import partial
 from pathlib import Path
 
@@ -20,7 +19,7 @@ from ..drawing.heatmaps import CMAPS
 from ..drawing.plots import kind_order
 from ..experiment.health import warning
 from .exploration import MAX_UPLOAD, Session, compute_intermediate, first_run, no_false_alarm, no_miss, own_threshold
-from .panels import CHART_STYLE, PANEL_STYLE, PARTS, TABLE_STYLE, THRESHOLD_PARTS, VERDICT_STYLE
+from .panels import CHART_STYLE, PANEL_STYLE, PARTS, TABLE_STYLE, THRESHOLD_PARTS, VERDICT_STYLE, as_text
 from ..utils import InputError
 
 # %% ../../nbs/explorer/03_widget.ipynb #2fa0c1d4
@@ -210,7 +209,7 @@ class Explorer:
         sentence: str,  # plain text; empty for none
     ) -> None:
         "Show a sentence at the top."
-        self.shown["status"].value = f"<b>{html.escape(sentence)}</b>" if sentence else ""
+        self.shown["status"].value = f"<b>{as_text(sentence)}</b>" if sentence else ""
 
     def react(self,
         name: str,  # of a control that was touched
@@ -252,4 +251,4 @@ def explore(
         runs = runs or (Path(run).absolute().parents[2] if run else "runs")
         return Explorer(Session(run or first_run(runs), compare or None, runs, data_root or None)).widget
     except InputError as error:
-        return widgets.HTML(f'<p role="alert"><b>{html.escape(str(error))}</b></p>')
+        return widgets.HTML(f'<p role="alert"><b>{as_text(error)}</b></p>')

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['Region', 'Prediction', 'find_regions', 'as_picture', 'named_images', 'read_ahead', 'Detector', 'judge_batch',
-           'predict_many', 'predict']
+           'no_verdict', 'predict_many', 'predict']
 
 # %% ../../nbs/inspection/01_detector.ipynb #53df9f50
 from collections import deque
@@ -30,7 +30,7 @@ from ..utils import InputError, keep_memory
 @dataclass(frozen=True)
 class Region:
     "A part of an image that looks defective."
-    box: tuple  # left, top, right, bottom: pixels of the image, the last two exclusive
+    box: tuple[int, int, int, int]  # left, top, right, bottom: pixels of the image, the last two exclusive
     area: int  # pixels of the image
     peak: float  # the map's highest value in it
 
@@ -113,8 +113,8 @@ def read_ahead(
     ahead: int,  # items that are read before they are asked for
 ):  # yields an item and a function that gives the result or raises
     "`function` of every item in order, computed in threads, without ever holding more than a few."
-    with ThreadPoolExecutor(2) as pool:
-        waiting = deque()
+    pool, waiting = ThreadPoolExecutor(2), deque()
+    try:
         for item in items:
             waiting.append((item, pool.submit(function, item)))
             if len(waiting) > ahead:
@@ -123,6 +123,8 @@ def read_ahead(
         while waiting:
             item, future = waiting.popleft()
             yield item, future.result
+    finally:
+        pool.shutdown(cancel_futures=True)  # where the caller stops early
 
 # %% ../../nbs/inspection/01_detector.ipynb #ae6f771c
 class Detector:
@@ -133,6 +135,8 @@ class Detector:
         threshold: float,  # an image that scores at least this is called defective
         region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
     ):
+        if not np.isfinite(threshold):
+            raise InputError(f"The threshold is {threshold}: it must be a finite number.")
         self.model, self.recipe, self.threshold, self.region = for_inference(model, recipe), recipe, float(threshold), region
         keep_memory()
 
@@ -176,28 +180,45 @@ def judge_batch(
     return [Prediction(name, size, score, score >= detector.threshold, find_regions(values, detector.threshold, size, recipe.aspect), values, recipe.aspect)
             for name, size, score, values in zip(names, sizes, scores, maps, strict=True)]
 
+# %% ../../nbs/inspection/01_detector.ipynb #d37e0001
+def no_verdict(
+    prediction: Prediction,
+) -> str:  # empty where there is a verdict
+    "Why a prediction is no verdict: a score that is not a finite number."
+    if np.isfinite(prediction.score):
+        return ""
+    return f"{prediction.name} cannot be judged: its score is {prediction.score}. The weights of the run may be damaged: compare them with a copy, or train again."
+
 # %% ../../nbs/inspection/01_detector.ipynb #3bd0105a
 def predict_many(
     detector: Detector,
     images,  # a folder, or an iterable of images
     batch_size: int = 8,  # images at once
-    unreadable: list = None,  # takes the sentences about images that cannot be read; without it, the first one raises `InputError`
+    unreadable: list = None,  # takes the sentences about images that cannot be judged; without it, the first one raises `InputError`
 ):  # yields a `Prediction` for each image
     "Predictions of many images, one batch in memory at a time; the next ones are read meanwhile."
+    def failed(sentence):
+        if unreadable is None:
+            raise InputError(sentence)
+        unreadable.append(sentence)
+    def judged():
+        for prediction in judge_batch(detector, names, prepared):
+            if sentence := no_verdict(prediction):
+                failed(sentence)
+            else:
+                yield prediction
     names, prepared = [], []
     for (name, _), result in read_ahead(lambda item: detector.prepare(item[1]), named_images(images), 2 * batch_size):
         try:
             prepared.append(result())
             names.append(name)
         except InputError as error:
-            if unreadable is None:
-                raise
-            unreadable.append(str(error))
+            failed(str(error))
         if len(names) == batch_size:
-            yield from judge_batch(detector, names, prepared)
+            yield from judged()
             names, prepared = [], []
     if names:
-        yield from judge_batch(detector, names, prepared)
+        yield from judged()
 
 # %% ../../nbs/inspection/01_detector.ipynb #63b32d97
 def predict(
@@ -205,11 +226,11 @@ def predict(
     images,  # an image, a path, an array, a folder, or an iterable of them
     batch_size: int = 8,  # images at once
 ):  # a `Prediction`; for a folder or an iterable, a generator of them
-    "What a detector says. Raises `InputError` for what cannot be read."
+    "What a detector says. Raises `InputError` for what cannot be judged."
     single = isinstance(images, Image.Image | np.ndarray) or (isinstance(images, str | Path) and not Path(images).is_dir())
     if not single:
         return predict_many(detector, images, batch_size)
     name = str(images) if isinstance(images, str | Path) else "image"
-    return judge_batch(detector, [name], [detector.prepare(images)])[0]
+    return next(predict_many(detector, [(name, images)]))
 
 Detector.predict = predict

@@ -174,8 +174,8 @@ def check_layout(page, width, where):
     wide = page.evaluate("document.documentElement.scrollWidth")
     expect(wide <= width, f"{where}: the page is {wide} pixels wide and has to be scrolled sideways.")
     cut = page.evaluate("""[...document.querySelectorAll(
-        '.rkd-explorer button, .rkd-explorer [role=tab], .rkd-side label, .rkd-explorer td, .rkd-explorer figcaption')]
-        .filter(e => e.offsetParent && e.clientWidth && e.scrollWidth > e.clientWidth + 1).map(e => e.innerText)""")
+        '.rkd-explorer button, .rkd-exact-threshold input, .rkd-explorer [role=tab], .rkd-side label, .rkd-explorer td, .rkd-explorer figcaption')]
+        .filter(e => e.offsetParent && e.clientWidth && e.scrollWidth > e.clientWidth + 1).map(e => e.innerText || e.value)""")
     expect(not cut, f"{where}: {cut} is cut off.")
 
 
@@ -192,9 +192,9 @@ def check_steps(user, scores):
     user.page.locator(".rkd-next").click()
     user.until(lambda: user.name() == order[2], "The button 'next' did not step.")
     expect(positions(user.page) == before, "Parts of the page moved while stepping through images.")
-    user.page.locator(".rkd-kind select").select_option("good")
-    user.until(lambda: "/good/" in user.name(), "Choosing the kind 'good' did not show a good image.")
-    user.page.locator(".rkd-kind select").select_option("all test images")
+    user.page.locator(".rkd-defect-type select").select_option("good")
+    user.until(lambda: "/good/" in user.name(), "Choosing 'good' did not show a good image.")
+    user.page.locator(".rkd-defect-type select").select_option("all test images")
     user.page.locator(".rkd-order select").select_option("worst error first")
 
 
@@ -222,6 +222,13 @@ def check_threshold(user, scores):
     everything = {"found": len(defective), "missed": 0, "false alarm": len(normal), "passed": 0}
     user.until(lambda: user.counts() == everything, f"With the slider at its start the counts should be {everything}.")
     expect(positions(user.page) == before, "Parts of the page moved with the threshold.")
+    exact = user.page.locator(".rkd-exact-threshold input")
+    exact.fill(f"{defective.min() + 1e-4:.4f}")
+    exact.press("Enter")
+    user.until(lambda: user.counts()["missed"] >= 1, "A threshold typed as a number was not taken up.")
+    exact.fill("0")
+    exact.press("Enter")
+    user.until(lambda: user.counts() == everything, f"At threshold 0 the counts should be {everything}.")
     drawn = user.page.locator(".rkd-outlines path").count()
     expect(drawn >= 2, "At the lowest threshold nothing is outlined.")
     user.page.locator(".rkd-no-miss").click()

@@ -174,6 +174,7 @@ def git_changes() -> str:  # empty where there is none
     "How the package's modules differ from the commit, as `git apply` takes it."
     return git("diff", "--no-color", "--no-ext-diff", "HEAD", "--", "*.py")
 
+# %% ../nbs/01_utils.ipynb #git-commit-2
 def git_commit() -> str:  # a hash, with `+changes` where tracked modules differ from it; `unknown` outside a clone
     "The commit of this package's code."
     commit = git("rev-parse", "HEAD").strip()

@@ -86,6 +86,7 @@ function followOpacity(root, model, signal) {
 function nameForScreenReaders(root, signal) {
   const name = () => {
     root.querySelector('.rkd-status')?.setAttribute('role', 'status');
+    root.querySelector('.rkd-exact-threshold input')?.setAttribute('aria-label', 'Threshold as a number');
     for (const [css, words] of Object.entries(SLIDERS))
       root.querySelectorAll(`.rkd-${css} [role=slider]:not([aria-label])`).forEach(slider => slider.setAttribute('aria-label', words));
   };

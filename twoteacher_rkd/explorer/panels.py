@@ -7,7 +7,7 @@ __all__ = ['PANEL_STYLE', 'LEFT', 'RIGHT', 'TOP', 'BOTTOM', 'CHART_STYLE', 'UNIT
            'THRESHOLD_PARTS', 'as_text', 'data_uri', 'colour_image', 'outline', 'outlines_svg', 'figure_html',
            'scale_html', 'describe_map', 'map_panels', 'photo_uri', 'panels_html', 'outlines_html', 'reading_html',
            'position', 'axes_svg', 'chart_html', 'histogram_html', 'curve_html', 'charts_html', 'counts_html',
-           'kinds_html', 'verdict_html', 'other_html', 'intermediate_html', 'upload_html']
+           'defect_types_html', 'verdict_html', 'other_html', 'intermediate_html', 'upload_html']
 
 # %% ../../nbs/explorer/02_panels.ipynb #6858e838
 import base64
@@ -37,7 +37,7 @@ def data_uri(
     image: Image.Image,
     kind: str = "png",  # or "jpeg", smaller and with losses
 ) -> str:  # for an <img> or a style's url
-    "An image as text, encoded quickly."
+    "An image as a data URI."
     buffer = io.BytesIO()
     image.save(buffer, kind, compress_level=1, quality=72)
     return f"data:image/{kind};base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -48,7 +48,7 @@ def colour_image(
     limits: tuple,  # values of the first and the last colour
     cmap: str = "inferno",
 ) -> Image.Image:  # with a palette
-    "Values as colours; what lies beyond the limits gets the last colour."
+    "Values as colours; values beyond the limits get the first or the last colour."
     low, high = limits
     image = Image.fromarray(np.clip((values - low) * (255.999 / (high - low)), 0, 255).astype(np.uint8))
     image.putpalette(colormaps[cmap](np.arange(256), bytes=True)[:, :3].tobytes())
@@ -117,7 +117,7 @@ def scale_html(
 # %% ../../nbs/explorer/02_panels.ipynb #5c843216
 def describe_map(
     values: np.ndarray,  # (S, S)
-    threshold: float = None,  # None says nothing of it
+    threshold: float = None,  # None leaves it out
 ) -> str:
     "A heatmap in words."
     row, column = np.unravel_index(values.argmax(), values.shape)
@@ -154,20 +154,20 @@ def panels_html(
     exploration: Exploration,
     cmap: str = "inferno",
 ) -> str:
-    "The lower layer: input, mask, heatmap and overlay of the current image."
+    "The lower layer: test image, mask, heatmap and overlay of the current image."
     photo, mask = photo_uri(exploration), exploration.mask
     marked = "" if mask is None else data_uri(Image.fromarray(mask))
     words = "no defect" if mask is None or not mask.any() else f"{mask.mean():.2%} of the image is defective"
     return ('<div class="rkd-row">'
-            + figure_html(photo, f"Input {exploration.row.image}, {exploration.row.kind}", "input" if photo else "input: not found")
-            + figure_html(marked, f"Mask: {words}", "mask" if marked else "mask: none in this run")
+            + figure_html(photo, f"Test image {exploration.row.image}, {exploration.row.kind}", "test image" if photo else "test image: not found")
+            + figure_html(marked, f"Mask: {words}", "mask (true defect)" if marked else "mask: none in this run")
             + map_panels(exploration.values, exploration.threshold, (exploration.results.limits, cmap), photo) + "</div>")
 
 # %% ../../nbs/explorer/02_panels.ipynb #74e290c3
 def outlines_html(
     exploration: Exploration,
 ) -> str:
-    "The upper layer: the predicted outline on the last two panels, with that of what is scored; the true one on the overlay."
+    "The upper layer: the predicted outline and that of the valid pixels on heatmap and overlay, the true one on the overlay."
     predicted = exploration.values, exploration.threshold
     layers = ["", "", outlines_svg(predicted, valid_mask=exploration.valid_mask), outlines_svg(predicted, exploration.mask, exploration.valid_mask)]
     return '<div class="rkd-row">' + "".join(figure_html("", "", "&nbsp;", layer) for layer in layers) + "</div>"
@@ -178,12 +178,12 @@ def reading_html(
 ) -> str:
     "The map's value where the pointer last was, if that was on the current image."
     if not exploration.point or exploration.point[0] != exploration.index:
-        dotted = "" if exploration.valid_mask is None else "; dotted: what is scored"
-        return f"Move the pointer over heatmap or overlay to read values. Dashed: prediction; white: true defect{dotted}."
+        dotted = "" if exploration.valid_mask is None else " Dotted: border of the valid pixels."
+        return f"Move the pointer over heatmap or overlay to read values.{dotted}"
     size = exploration.results.size
-    column, row = (min(max(int(share * size), 0), size - 1) for share in exploration.point[1:])  # a hand may slip over the edge
+    column, row = (min(max(int(share * size), 0), size - 1) for share in exploration.point[1:])  # the pointer may be just beyond the edge
     value = exploration.values[row, column]
-    side = "reaches" if value >= exploration.threshold else "lies below"
+    side = "reaches" if value >= exploration.threshold else "is below"
     return (f'column <b>{column}</b>, row <b>{row}</b> of {size} x {size}: anomaly value '
             f'<b data-reading="value">{value:.4g}</b>, which {side} the threshold {exploration.threshold:.4g}')
 
@@ -244,7 +244,7 @@ def histogram_html(
     share = min(max((threshold - edges[0]) / (edges[-1] - edges[0]), 0), 1)
     mark = f'<path d="M{position(share)}V{TOP - 4}" stroke="currentColor" stroke-width="1.6" stroke-dasharray="5 3"/>'
     return chart_html(f"Histogram of scores with the threshold at {threshold:.4g}", bars, key,
-                      axes_svg("scores", ("image score", "images"), ticks), mark)
+                      axes_svg("Image scores", ("image score", "images"), ticks), mark)
 
 # %% ../../nbs/explorer/02_panels.ipynb #0f0ee684
 UNIT = [(0, "0"), (0.5, "0.5"), (1, "1")]
@@ -253,7 +253,7 @@ def curve_html(
     title: str,
     names: tuple,  # of the axes
     curve: tuple,  # x, rising, and y, 0 to 1
-    point: tuple,  # where the threshold stands, x and y
+    point: tuple,  # of the threshold, x and y
     until: float = 1.0,  # the area counts up to this x
 ) -> str:
     "A curve in the unit square, the area that counts, the diagonal of chance and the threshold."
@@ -278,10 +278,10 @@ def charts_html(
     metrics, (images, pixels) = results.run.metrics, operating_points(results, threshold)
     roc, pro = "<p>No ROC curve: the test images are all of one class.</p>", "<p>No PRO curve: this run has no masks.</p>"
     if results.roc:
-        roc = curve_html(f"ROC of images, area {metrics.get('image_auroc') or 0:.4f}", ("false positive rate", "true positive rate"),
+        roc = curve_html(f"Image ROC curve, AUC {metrics.get('image_auroc') or 0:.4f}", ("false positive rate", "true positive rate"),
                          results.roc[:2], images)
     if results.pro:
-        pro = curve_html(f"PRO, area to 0.3: {metrics.get('aupro') or 0:.4f}", ("false positive rate, pixels", "mean region overlap"),
+        pro = curve_html(f"PRO curve, AUPRO {metrics.get('aupro') or 0:.4f}", ("false positive rate, pixels", "mean region overlap"),
                          results.pro[:2], pixels, until=0.3)
     return "".join(f"<div>{part}</div>" for part in (histogram_html(results, threshold), roc, pro))
 
@@ -300,29 +300,29 @@ def counts_html(
     "The confusion matrix as a table."
     def cell(name):
         wrong = ' class="rkd-wrong"' if name in WRONG and counts[name] else ""
-        return f'<td{wrong}><b data-count="{name}">{counts[name]}</b> {name}</td>'
+        return f'<td{wrong}><b data-count="{name}">{counts[name]}</b> {name}{"s" if name == "false alarm" else ""}</td>'
     rows = "".join(f'<tr><th scope="row">{name}</th>{cell(first)}{cell(second)}</tr>'
                    for name, first, second in (("defective", "found", "missed"), ("normal", "false alarm", "passed")))
     return f'<table class="rkd-table"><caption>test images at this threshold</caption>{rows}</table>'
 
 # %% ../../nbs/explorer/02_panels.ipynb #4d344cab
-def kinds_html(
+def defect_types_html(
     scores: pd.DataFrame,  # columns kind, label, score
     threshold: float,
 ) -> str:
-    "How each kind of defect fares, the hardest first, as a table."
+    "Misses for each defect type, and false alarms among normal images, as a table."
     rows = ""
-    for kind in kind_order(scores):
-        some = scores[scores["kind"] == kind]
-        called, defect = int((some["score"] >= threshold).sum()), some["label"].max() == 1
-        wrong = len(some) - called if defect else called
-        rows += (f'<tr><th scope="row">{as_text(kind.replace("_", " "))}</th><td{" class=rkd-wrong" if wrong else ""}>'
-                 f'{wrong} of {len(some)} {"missed" if defect else "false alarms"}</td></tr>')
-    return f'<div class="rkd-kinds"><table class="rkd-table"><caption>by kind</caption>{rows}</table></div>'
+    for defect_type in kind_order(scores):
+        images = scores[scores["kind"] == defect_type]
+        called, defect = int((images["score"] >= threshold).sum()), images["label"].max() == 1
+        wrong = len(images) - called if defect else called
+        rows += (f'<tr><th scope="row">{as_text(defect_type.replace("_", " "))}</th><td{" class=rkd-wrong" if wrong else ""}>'
+                 f'{wrong} of {len(images)} {"missed" if defect else "false alarms"}</td></tr>')
+    return f'<div class="rkd-types"><table class="rkd-table"><caption>by defect type</caption>{rows}</table></div>'
 
 # %% ../../nbs/explorer/02_panels.ipynb #d8aa0591
 VERDICT_STYLE = """
-.rkd-verdict {border-left: 4px solid #0072B2; padding: 2px 8px; height: 38px; overflow: hidden}
+.rkd-verdict {border-left: 4px solid #0072B2; padding: 2px 8px; height: 54px; overflow: hidden}
 .rkd-verdict.rkd-wrong {border-color: #A33B00}
 .rkd-verdict span {font-weight: 400; color: var(--jp-ui-font-color1, #222)}
 .rkd-name {white-space: nowrap; font-size: 12px}
@@ -332,10 +332,11 @@ def verdict_html(
     row: pd.Series,  # of scores.csv
     threshold: float,
 ) -> str:
-    "An image's name, kind, score and verdict."
+    "An image's verdict, its score and its name."
     name, image = verdict(row.label, row.score, threshold), as_text(row.image)
+    truth = f"defect type {as_text(row.kind).replace('_', ' ')}" if row.label else "normal image"
     sign, css = ("✗", "rkd-verdict rkd-wrong") if name in WRONG else ("✓", "rkd-verdict")
-    return (f'<div class="{css}"><b>{sign} {name}</b> <span>score {row.score:.4g}</span><br>'
+    return (f'<div class="{css}"><b>{sign} {name}</b> <span>({truth})</span><br>score {row.score:.4g}, threshold {threshold:.4g}<br>'
             f'<span class="rkd-name" title="{image}">{image}</span></div>')
 
 # %% ../../nbs/explorer/02_panels.ipynb #788a962f
@@ -346,7 +347,7 @@ def other_html(
 ) -> str:
     "The other run's heatmap, overlay and counts for the current image, or a sentence where there is none."
     if other is None:
-        return "<p>Choose a run under 'compare with' to see what it makes of the same image.</p>"
+        return "<p>Choose a run under 'compare with' to see its heatmap of the same image, and its counts at as many false alarms.</p>"
     try:
         index, threshold = same_image(exploration, other), matching_threshold(exploration.results, exploration.threshold, other)
     except InputError as error:
@@ -354,31 +355,32 @@ def other_html(
     values, mask = other.maps[index], None if other.masks is None else other.masks[index]
     lines = outlines_svg((values, threshold)), outlines_svg((values, threshold), mask)
     area = other.run.metrics.get("image_auroc")
-    told = (f'{as_text(other.run.folder.name)}: image ROC-AUC {"not defined" if area is None else format(area, ".4f")}. '
+    summary = (f'{as_text(other.run.folder.name)}: image ROC-AUC {"not defined" if area is None else format(area, ".4f")}. '
             f"Its threshold {threshold:.4g} gives as many false alarms as {exploration.threshold:.4g} does in this run. Its colours have their own scale.")
     counts = counts_html(count_verdicts(other.scores, threshold))
     return (f'<div class="rkd-row">{map_panels(values, threshold, (other.limits, cmap), photo_uri(exploration), lines)}'
-            f'<div class="rkd-wide">{verdict_html(other.scores.iloc[index], threshold)}{counts}<p>{told}</p></div></div>')
+            f'<div class="rkd-wide">{verdict_html(other.scores.iloc[index], threshold)}{counts}<p>{summary}</p></div></div>')
 
 # %% ../../nbs/explorer/02_panels.ipynb #40ea11c8
 def intermediate_html(
     exploration: Exploration,
     cmap: str,
 ) -> str:
-    "The three scales, the map they make, and the first teacher's share, where they were computed."
+    "The maps of the three scales, the anomaly map, and the first teacher's weight; before they are computed, what they will show."
     if exploration.index not in exploration.intermediate:
-        return ""
+        return ("<p>The anomaly map is fused from the maps of three scales. In the full variant, iAFF weights the two teachers at each position. "
+                "Both are computed for the current image.</p>")
     maps, recipe = exploration.intermediate[exploration.index], exploration.results.run.recipe
-    scales, share = maps["scales"], maps["share"]
+    scales, weight = maps["scales"], maps["weight"]
     limits, sentence = (0, float(scales.max()) or 1.0), ""
     panels = [(scale, limits, cmap, f"scale {k}:") for k, scale in enumerate(scales, 1)]
     panels.append((maps["map"], exploration.results.limits, cmap, "fused:"))
-    if share is None:
+    if weight is None:
         reason = "one teacher" if len(recipe.teachers) == 1 else "a sum of both teachers"
         sentence = f"<p>Variant {as_text(recipe.variant)} has {reason}: there is no iAFF weight.</p>"
     else:
-        reach = max(0.01, float(abs(share - 0.5).max()))
-        panels.append((share, (0.5 - reach, 0.5 + reach), "PRGn", f"{as_text(recipe.teachers[0])}: {share.mean():.1%}<br>"))
+        reach = max(0.01, float(abs(weight - 0.5).max()))
+        panels.append((weight, (0.5 - reach, 0.5 + reach), "PRGn", f"{as_text(recipe.teachers[0])}: {weight.mean():.1%}<br>"))
     figures = [figure_html(data_uri(colour_image(values, ends, colours)), f"{name.removesuffix('<br>')} {describe_map(values)}",
                            f"{name} {scale_html(ends, colours)}") for values, ends, colours, name in panels]
     return f'<div class="rkd-row rkd-five">{"".join(figures)}{sentence}</div>'
@@ -390,15 +392,15 @@ def upload_html(
 ) -> str:
     "The uploaded image, its map and its verdict."
     if not session.upload:
-        return "<p>PNG, JPEG, BMP, TIFF or WebP. It stays on this machine.</p>"
+        return "<p>The run's model scores the image. PNG, JPEG, BMP, TIFF or WebP; it stays on this machine.</p>"
     results, threshold = session.exploration.results, session.exploration.threshold
     name, (width, height), image, values, score = session.upload.values()
     photo, lines = data_uri(Image.fromarray(image)), outlines_svg((values, threshold))
-    return (f'<div class="rkd-row">{figure_html(photo, f"Your image {name}", "input")}'
+    return (f'<div class="rkd-row">{figure_html(photo, f"Your image {name}", "your image")}'
             f"{map_panels(values, threshold, (results.limits, cmap), photo, (lines, lines))}"
             f'<p class="rkd-wide"><b>{as_text(name)}</b><br>score <b data-own="score">{score:.4g}</b>, threshold {threshold:.4g}: '
             f'called <b>{"defective" if score >= threshold else "normal"}</b>.<br>'
-            f"{width} x {height} pixels, brought to {results.size} x {results.size} for the model.</p></div>")
+            f"{width} x {height} pixels, resized to {results.size} x {results.size} for the model.</p></div>")
 
 # %% ../../nbs/explorer/02_panels.ipynb #2db20f7b
 PARTS = {
@@ -408,7 +410,7 @@ PARTS = {
     "verdict": lambda session, cmap: verdict_html(session.exploration.row, session.exploration.threshold),
     "counts": lambda session, cmap: counts_html(count_verdicts(session.exploration.results.scores, session.exploration.threshold)),
     "charts": lambda session, cmap: (charts_html(session.exploration.results, session.exploration.threshold)
-                                     + kinds_html(session.exploration.results.scores, session.exploration.threshold)),
+                                     + defect_types_html(session.exploration.results.scores, session.exploration.threshold)),
     "intermediate": lambda session, cmap: intermediate_html(session.exploration, cmap),
     "other": lambda session, cmap: other_html(session.exploration, session.other, cmap),
     "own": upload_html,

@@ -4,9 +4,11 @@
 
 # %% auto #0
 __all__ = ['FOLDER', 'HELP', 'SLIDER_STEP', 'ACTIONS', 'PageScript', 'Upload', 'make_controls', 'make_page', 'fit_controls',
-           'move_threshold', 'move_pointer', 'score_upload', 'error_sentence', 'Explorer', 'explore']
+           'move_threshold', 'move_pointer', 'score_upload', 'error_sentence', 'connect', 'make_parts',
+           'ignoring_touches', 'Explorer', 'explore']
 
 # %% ../../nbs/explorer/03_widget.ipynb #df06e717
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -60,10 +62,10 @@ def make_controls() -> dict:  # name -> widget
     controls = {
         "category": widgets.Dropdown(description="category"), "run": widgets.Dropdown(description="run"),
         "other": widgets.Dropdown(description="compare with"),
-        "kind": widgets.Dropdown(description="show"), "order": widgets.Dropdown(description="sort by", options=orders),
+        "defect-type": widgets.Dropdown(description="show"), "order": widgets.Dropdown(description="sort by", options=orders),
         "previous": button("◀ previous", "Previous image (left arrow or K)"), "next": button("next ▶", "Next image (right arrow or J)"),
         "position": widgets.IntSlider(description="image", min=1, max=1),
-        "threshold": widgets.FloatSlider(description="threshold", readout_format=".4g"),
+        "threshold": widgets.FloatSlider(description="threshold", readout=False), "exact-threshold": widgets.FloatText(),
         "own": button("run's own", "The threshold that was chosen from validation images; a run without one starts at no false alarm"),
         "no-alarm": button("no false alarm", "The lowest threshold that calls no normal test image defective"),
         "no-miss": button("no miss", "The highest threshold that calls every defective test image defective"),
@@ -76,9 +78,9 @@ def make_controls() -> dict:  # name -> widget
     return {name: control.add_class(f"rkd-{name}") for name, control in controls.items()}
 
 # %% ../../nbs/explorer/03_widget.ipynb #b7a40c55
-HELP = """An image is called defective where its score, the highest value of its anomaly map, reaches the threshold.
-<kbd>→</kbd> or <kbd>J</kbd> next image, <kbd>←</kbd> or <kbd>K</kbd> previous image. Click a picture to enlarge it; then the wheel zooms, dragging moves,
-<kbd>Esc</kbd> shows all pictures."""
+HELP = """An image is called defective where its score, the highest value of its anomaly map, reaches the threshold. Outlines: dashed blue where the map reaches
+the threshold, white around the true defect.<br><kbd>→</kbd> or <kbd>J</kbd> next image, <kbd>←</kbd> or <kbd>K</kbd> previous image. Click a picture to enlarge it;
+then the wheel zooms, dragging moves, <kbd>Esc</kbd> shows all pictures."""
 
 # %% ../../nbs/explorer/03_widget.ipynb #fde94742
 def make_page(
@@ -90,7 +92,7 @@ def make_page(
         return layout(list(children)).add_class(css)
     def named(*names):
         return [controls[name] for name in names]
-    side = [widgets.HBox(named("previous", "next")), *named("position", "kind", "order"), shown["verdict"], controls["threshold"],
+    side = [widgets.HBox(named("previous", "next")), *named("position", "defect-type", "order"), shown["verdict"], widgets.HBox(named("threshold", "exact-threshold")),
             widgets.HBox(named("own", "no-alarm", "no-miss")), shown["counts"], *named("opacity", "cmap", "data-root")]
     tabs = {"Curves": shown["charts"], "Scales and teachers": widgets.VBox([controls["compute"], shown["intermediate"]]),
             "Second run": shown["other"], "Your own image": widgets.VBox([controls["upload"], shown["own"]])}
@@ -111,12 +113,12 @@ def fit_controls(
     exploration, slider = session.exploration, controls["threshold"]
     low, high = exploration.results.score_range
     width = max(high - low, 1e-6)
-    kinds = [(kind.replace("_", " "), kind) for kind in kind_order(exploration.results.scores)]
+    defect_types = [(name.replace("_", " "), name) for name in kind_order(exploration.results.scores)]
     options = {"category": list(session.run_folders), "run": [(path.name, path) for path in session.runs],
-               "other": [("no other run", ""), *((path.name, path) for path in session.others)], "kind": [("all test images", "all"), *kinds]}
+               "other": [("no other run", ""), *((path.name, path) for path in session.others)], "defect-type": [("all test images", "all"), *defect_types]}
     values = {"category": session.category, "run": session.folder, "other": session.other.run.folder if session.other else "",
-              "kind": exploration.kind, "order": exploration.order, "position": exploration.position + 1, "upload": None,
-              "data-root": str(exploration.data_root or "")}
+              "defect-type": exploration.defect_type, "order": exploration.order, "position": exploration.position + 1, "upload": None,
+              "data-root": str(exploration.data_root or ""), "exact-threshold": float(f"{exploration.threshold:.4g}")}
     for name, choices in options.items():
         controls[name].options = choices
     controls["position"].max = len(exploration.rows)
@@ -160,12 +162,13 @@ ACTIONS = {  # control -> what it does, given the session and the control's valu
     "run": (Session.open, PARTS),
     "other": (Session.compare, ("other",)),
     "data-root": (lambda session, value: setattr(session.exploration, "data_root", value.strip() or None), PARTS),
-    "kind": (lambda session, value: session.exploration.sort(kind=value), PARTS),
+    "defect-type": (lambda session, value: session.exploration.sort(defect_type=value), PARTS),
     "order": (lambda session, value: session.exploration.sort(order=value), PARTS),
     "position": (lambda session, value: session.exploration.go(value - 1), PARTS),
     "previous": (lambda session, _: session.exploration.go(session.exploration.position - 1), PARTS),
     "next": (lambda session, _: session.exploration.go(session.exploration.position + 1), PARTS),
     "threshold": (move_threshold, THRESHOLD_PARTS),
+    "exact-threshold": (lambda session, value: session.exploration.sort(threshold=value), THRESHOLD_PARTS),
     "own": (lambda session, _: session.exploration.sort(threshold=own_threshold(session.exploration.results.run, session.exploration.results.scores)), THRESHOLD_PARTS),
     "no-alarm": (lambda session, _: session.exploration.sort(threshold=no_false_alarm(session.exploration.results.scores)), THRESHOLD_PARTS),
     "no-miss": (lambda session, _: session.exploration.sort(threshold=no_miss(session.exploration.results.scores)), THRESHOLD_PARTS),
@@ -189,6 +192,36 @@ def error_sentence(
         return f"That did not work ({type(error).__name__}: {error}); the rest of the page goes on."
     return ""
 
+# %% ../../nbs/explorer/03_widget.ipynb #connect-controls
+def connect(
+    controls: dict,  # name -> widget
+    react,  # called with the name of a control that was touched, and the button or how the value changed
+) -> None:
+    "Call `react` whenever a control is touched."
+    for name, control in controls.items():
+        touched = partial(react, name)
+        control.on_click(touched) if isinstance(control, widgets.Button) else control.observe(touched, "value")
+
+# %% ../../nbs/explorer/03_widget.ipynb #make-parts
+def make_parts() -> dict:  # name -> widget
+    "The parts of the page that are drawn: those of `PARTS`, and the status line."
+    shown = {name: widgets.HTML() for name in (*PARTS, "status")}
+    for name in ("status", "reading", "outlines", "charts"):
+        shown[name].add_class(f"rkd-{name}")
+    return shown
+
+# %% ../../nbs/explorer/03_widget.ipynb #ignoring
+@contextmanager
+def ignoring_touches(
+    explorer,  # an `Explorer`
+):
+    "The page itself sets its controls: no reaction to that."
+    explorer.fitting = True
+    try:
+        yield
+    finally:
+        explorer.fitting = False
+
 # %% ../../nbs/explorer/03_widget.ipynb #94a7b716
 class Explorer:
     "A session and its page; `widget` is what is shown."
@@ -196,13 +229,9 @@ class Explorer:
         session: Session,
     ):
         self.session, self.controls, self.fitting = session, make_controls(), False
-        self.shown = {name: widgets.HTML() for name in (*PARTS, "status")}
-        for name in ("status", "reading", "outlines", "charts"):
-            self.shown[name].add_class(f"rkd-{name}")
+        self.shown = make_parts()
         self.widget = make_page(self.controls, self.shown)
-        for name, control in self.controls.items():
-            react = partial(self.react, name)
-            control.on_click(react) if isinstance(control, widgets.Button) else control.observe(react, "value")
+        connect(self.controls, self.react)
         self.say(error_sentence(lambda: self.draw(PARTS)) or warning(session.exploration.results.run.metrics))
 
     def say(self,
@@ -229,11 +258,8 @@ class Explorer:
         parts,  # names, among `PARTS`
     ) -> None:
         "Fit the controls and draw parts. Raises `InputError` where the current image cannot be had."
-        self.fitting = True
-        try:
+        with ignoring_touches(self):
             fit_controls(self.controls, self.session)
-        finally:
-            self.fitting = False
         for name in parts:
             self.shown[name].value = PARTS[name](self.session, self.controls["cmap"].value)
         if "panels" in parts:

@@ -37,7 +37,7 @@ class Region:
 # %% ../../nbs/inspection/01_detector.ipynb #00e80064
 @dataclass(frozen=True)
 class Prediction:
-    "What a detector says of one image."
+    "The result for one image."
     name: str  # of the image
     size: tuple  # width and height, pixels
     score: float
@@ -69,19 +69,19 @@ def find_regions(
     "The regions of a map that reach the threshold, in pixels of the image."
     left, top, right, bottom = frame(size, len(values), aspect)
     across, down = size[0] / (right - left), size[1] / (bottom - top)  # pixels of the image for one of the map
-    found = []
+    regions = []
     for part in regionprops(label(values >= threshold, connectivity=2), values):
         y0, x0, y1, x1 = part.bbox
         box = (int(max(0, x0 - left) * across), int(max(0, y0 - top) * down),
                int(np.ceil(min(x1 - left, right - left) * across)), int(np.ceil(min(y1 - top, bottom - top) * down)))
-        found.append(Region(box, max(1, round(part.num_pixels * across * down)), float(part.intensity_max)))
-    return tuple(sorted(found, key=lambda region: -region.peak))
+        regions.append(Region(box, max(1, round(part.num_pixels * across * down)), float(part.intensity_max)))
+    return tuple(sorted(regions, key=lambda region: -region.peak))
 
 # %% ../../nbs/inspection/01_detector.ipynb #2b3c87d7
 def as_picture(
     image,  # a path, a Pillow image, or an array (H, W) or (H, W, 3) of bytes
 ) -> Image.Image:  # 8-bit RGB
-    "Whatever was given, as an image. Raises `InputError` where it is none."
+    "An input as an image. Raises `InputError` for anything else."
     if isinstance(image, str | Path):
         return read_image(image)
     if isinstance(image, Image.Image):
@@ -98,10 +98,10 @@ def named_images(
     "Many images, each with a name: the one that was given, the path, below the folder where one was given, or a number."
     if isinstance(images, str | Path):
         folder = Path(images)
-        found = every_image(folder)
-        if not found:
+        paths = every_image(folder)
+        if not paths:
             raise InputError(f"There is no image in {str(folder)!r}: give a folder that holds some, as PNG, JPEG, BMP, TIFF or WebP.")
-        yield from ((path.relative_to(folder).as_posix(), path) for path in found)
+        yield from ((path.relative_to(folder).as_posix(), path) for path in paths)
     else:
         for number, image in enumerate(images):
             yield image if isinstance(image, tuple) else (str(image) if isinstance(image, str | Path) else f"image {number}", image)
@@ -151,17 +151,17 @@ class Detector:
         device: str = "auto",
     ):  # a `Detector`
         "The detector of a run. Raises `InputError` where the run is damaged, or has too few normal images for a threshold."
-        one = Run(folder)
+        run = Run(folder)
         if threshold is None and false_alarms is not None:
-            threshold = run_threshold(one.normals, false_alarms).value
+            threshold = run_threshold(run.normals, false_alarms).value
         elif threshold is None:
-            threshold = one.threshold.value
-        return cls(one.model(device), one.recipe, threshold, one.region)
+            threshold = run.threshold.value
+        return cls(run.model(device), run.recipe, threshold, run.region)
 
     def prepare(self,
         image,  # what `as_picture` takes
     ) -> tuple:  # its size, and (3, S, S) bytes
-        "An image at the model's size, as in training. Raises `InputError` where it is none."
+        "An image at the model's size, as in training. Raises `InputError` where it is nrun."
         picture, side = as_picture(image), self.recipe.image_size
         resized = on_square(picture, self.recipe.aspect).resize((side, side), Image.Resampling.BILINEAR)
         return picture.size, torch.from_numpy(np.array(resized)).permute(2, 0, 1)
@@ -172,7 +172,7 @@ def judge_batch(
     names: list,
     prepared: list,  # from `Detector.prepare`
 ) -> list:  # of `Prediction`
-    "What a detector says of some images."
+    "The predictions of a batch."
     recipe, sizes = detector.recipe, [size for size, _ in prepared]
     valid_mask = valid_masks(sizes, recipe.image_size, recipe.aspect, detector.region)
     maps = compute_maps(detector.model, torch.stack([pixels for _, pixels in prepared]), recipe, valid_mask).cpu()
@@ -226,7 +226,7 @@ def predict(
     images,  # an image, a path, an array, a folder, or an iterable of them
     batch_size: int = 8,  # images at once
 ):  # a `Prediction`; for a folder or an iterable, a generator of them
-    "What a detector says. Raises `InputError` for what cannot be judged."
+    "The predictions of images. Raises `InputError` for what cannot be judged."
     single = isinstance(images, Image.Image | np.ndarray) or (isinstance(images, str | Path) and not Path(images).is_dir())
     if not single:
         return predict_many(detector, images, batch_size)

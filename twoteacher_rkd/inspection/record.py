@@ -4,19 +4,18 @@
 
 # %% auto #0
 __all__ = ['VERSION', 'TABLES', 'FIELDS', 'COLUMNS', 'Judgement', 'Origin', 'shown', 'stored', 'plain_errors', 'transaction',
-           'open_database', 'read_origin', 'write_beside', 'verdicts', 'csv_line', 'csv_lines', 'Result', 'problem',
-           'read_results', 'OldSettings', 'old_results', 'other_detector', 'take_lock', 'now', 'Record', 'create',
-           'insert', 'FileState', 'add', 'latest', 'write_views', 'file_states', 'read_record', 'hours']
+           'open_database', 'read_origin', 'written_beside', 'verdicts', 'csv_row', 'Result', 'read_results',
+           'OldSettings', 'old_results', 'other_detector', 'take_lock', 'now', 'Record', 'create', 'insert',
+           'FileState', 'add', 'latest', 'write_views', 'file_states', 'read_record', 'hours']
 
 # %% ../../nbs/inspection/02_record.ipynb #8a1f0003
 import csv
-import io
 import json
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
 
@@ -25,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, FiniteFloat, TypeAdapter, Validation
 from scipy.stats import binomtest
 
 from .detector import Region
-from ..utils import InputError
+from ..utils import InputError, first_error, read_json
 
 # %% ../../nbs/inspection/02_record.ipynb #8a1f0006
 @dataclass(frozen=True)
@@ -58,6 +57,8 @@ def shown(
     name: str,  # of a file, or a sentence with one in it
 ) -> str:  # UTF-8, printable
     "A file name for people: bytes that are not UTF-8, and control characters, as escapes."
+    if name.isascii() and name.isprintable():
+        return name
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(letter if letter.isprintable() else letter.encode("unicode_escape").decode() for letter in text)
 
@@ -150,15 +151,15 @@ def read_origin(
         raise sqlite3.DatabaseError(f"its row about the detector, {type(error).__name__}") from None
 
 # %% ../../nbs/inspection/02_record.ipynb #8a1f0013
-def write_beside(
+@contextmanager
+def written_beside(
     path: Path,
-    lines: Iterable[str],
-) -> None:
-    "Write a file whole or not at all. Raises `OSError` where it cannot be written; then the earlier file is still there."
+):  # yields a file of text to write into
+    "A file that is written whole or not at all. Raises `OSError` where it cannot be written; then the earlier file is still there."
     draft = path.with_name(f".{path.name}.new")
     try:
         with draft.open("w", encoding="utf-8", newline="") as file:
-            file.writelines(lines)
+            yield file
             file.flush()
             os.fsync(file.fileno())
         os.replace(draft, path)
@@ -182,22 +183,12 @@ def verdicts(
 # %% ../../nbs/inspection/02_record.ipynb #8a1f0015
 COLUMNS = ("image", "score", "defective", "regions", "source", "time", "sha256", "overlay", "reason")
 
-def csv_line(
-    values,  # of one row
-) -> str:
-    "One line of `scores.csv`."
-    line = io.StringIO()
-    csv.writer(line, lineterminator="\n").writerow(values)
-    return line.getvalue()
-
-def csv_lines(
-    records: Iterable[dict],  # from `verdicts`
-) -> Iterator[str]:
-    "`scores.csv`."
-    yield csv_line(COLUMNS)
-    for record in records:
-        numbers = {} if record["score"] is None else {"score": f"{record['score']:.6f}", "defective": int(record["defective"])}
-        yield csv_line([{**record, **numbers, "regions": len(record["regions"])}[column] for column in COLUMNS])
+def csv_row(
+    record: dict,  # from `verdicts`
+) -> list:
+    "One row of `scores.csv`."
+    numbers = {} if record["score"] is None else {"score": f"{record['score']:.6f}", "defective": int(record["defective"])}
+    return [{**record, **numbers, "regions": len(record["regions"])}[column] for column in COLUMNS]
 
 # %% ../../nbs/inspection/02_record.ipynb #8a1f0017
 class Result(BaseModel):
@@ -214,14 +205,6 @@ class Result(BaseModel):
     time: str | None = None
     reason: str | None = None
 
-# %% ../../nbs/inspection/02_record.ipynb #8a1f0028
-def problem(
-    error: ValidationError,  # from pydantic
-) -> str:
-    "The first thing that is wrong with a file, in words."
-    first = error.errors(include_url=False, include_context=False, include_input=False)[0]
-    return ": ".join(filter(None, [".".join(map(str, first["loc"])), first["msg"]]))
-
 # %% ../../nbs/inspection/02_record.ipynb #8a1f0018
 def read_results(
     path: Path,  # JSON lines; what follows the last line break was cut off
@@ -236,7 +219,7 @@ def read_results(
     except OSError as error:
         raise InputError(f"{shown(str(path))!r} cannot be read ({error.strerror}): check that it is there and readable.") from None
     except ValidationError as error:
-        raise InputError(f"{shown(str(path))!r} is damaged in line {len(results) + 1} ({problem(error)}): remove it, or choose another --out.") from None
+        raise InputError(f"{shown(str(path))!r} is damaged in line {len(results) + 1} ({first_error(error)}): remove it, or choose another --out.") from None
     return results
 
 # %% ../../nbs/inspection/02_record.ipynb #8a1f001a
@@ -258,11 +241,7 @@ def old_results(
         if results.exists() or (out / "scores.csv").exists():
             raise InputError(f"{shown(str(out))!r} holds results without their database inspection.sqlite: choose another --out.")
         return []
-    try:
-        old = OldSettings.model_validate_json(settings.read_bytes())
-    except (OSError, ValidationError) as error:
-        reason = problem(error) if isinstance(error, ValidationError) else error.strerror
-        raise InputError(f"{shown(str(settings))!r} is damaged ({reason}): choose another --out.") from None
+    old = read_json(settings, OldSettings, "choose another --out")
     if (old.run, old.threshold, old.region) != (origin.run, origin.threshold, origin.region):
         raise other_detector(out, old.run, old.threshold)
     read = read_results(results) if results.exists() else []
@@ -309,10 +288,11 @@ class Record:
         self.out, self.path, self.origin = Path(out), Path(out) / "inspection.sqlite", origin
         self.lock = take_lock(self.out)
         try:
-            self.connection = open_database(self.path)
+            self.connection = open_database(self.path)  # writes
+            self.reader = sqlite3.connect(self.path, isolation_level=None)  # reads meanwhile, what is committed
             with plain_errors(self.path):
                 self.adopted = self.create() if self.rows("SELECT count(*) FROM sqlite_master") == [(0,)] else 0  # judgements of an older version
-                written = read_origin(self.connection)
+                written = read_origin(self.reader)
             if (written.digest, written.threshold) != (origin.digest, origin.threshold):
                 raise other_detector(self.out, written.run, written.threshold)
         except BaseException:
@@ -321,12 +301,13 @@ class Record:
 
     def rows(self, query, *values):
         "The rows of a query."
-        return self.connection.execute(query, values).fetchall()
+        return self.reader.execute(query, values).fetchall()
 
     def close(self) -> None:
         "Close the database, and let others in."
-        if hasattr(self, "connection"):
-            self.connection.close()
+        for name in ("reader", "connection"):
+            if hasattr(self, name):
+                getattr(self, name).close()
         self.lock.release()
 
     def __enter__(self):
@@ -365,7 +346,7 @@ def insert(
         "INSERT INTO judgement (source, name, size, modified, sha256, time, run, digest, threshold, width, height, score, defective, regions, overlay, reason)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [(stored(source), stored(row.name), row.size, row.modified, row.sha256, time, origin.run, origin.digest, origin.threshold, row.width, row.height,
-          row.score, row.defective, json.dumps([asdict(region) for region in row.regions]), row.overlay and stored(row.overlay), row.reason and shown(row.reason))
+          row.score, row.defective, json.dumps([vars(region) for region in row.regions]), row.overlay and stored(row.overlay), row.reason and shown(row.reason))
          for row in judgements])
 
 Record.insert = insert
@@ -420,8 +401,12 @@ def write_views(
 ) -> None:
     "Write `scores.csv` and `results.jsonl` anew. Raises `RuntimeError` where the disk is full; the earlier ones are still there then."
     try:
-        write_beside(self.out / "results.jsonl", (json.dumps(record) + "\n" for record in verdicts(self.connection)))
-        write_beside(self.out / "scores.csv", csv_lines(verdicts(self.connection)))
+        with written_beside(self.out / "results.jsonl") as lines, written_beside(self.out / "scores.csv") as table:
+            rows = csv.writer(table, lineterminator="\n")
+            rows.writerow(COLUMNS)
+            for record in verdicts(self.reader):
+                lines.write(json.dumps(record) + "\n")
+                rows.writerow(csv_row(record))
     except OSError as error:
         raise RuntimeError(f"The views in {shown(str(self.out))!r} cannot be written ({error.strerror}): make room, and start again; "
                            "what was judged until then is in inspection.sqlite.") from None

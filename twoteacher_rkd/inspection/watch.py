@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['WINDOW', 'LEVEL', 'QUIET', 'STILL', 'PAUSE', 'REFRESH', 'overlay', 'save_overlay', 'Drift', 'drift_figure',
            'resume_drift', 'signature', 'list_source', 'File', 'Arrivals', 'find', 'look', 'Reading', 'read_file',
-           'read_batches', 'settle', 'Inspection', 'judge', 'process', 'refresh', 'look_again', 'run_inspection',
-           'Account', 'take_account', 'finish', 'run_origin', 'check_apart', 'stoppable', 'inspect_run',
-           'drift_summary', 'status', 'status_text']
+           'read_batches', 'settle', 'Inspection', 'judge', 'process', 'written', 'refresh', 'look_again',
+           'run_inspection', 'Account', 'take_account', 'finish', 'run_origin', 'check_apart', 'stoppable',
+           'inspect_run', 'drift_summary', 'status', 'status_text']
 
 # %% ../../nbs/inspection/03_watch.ipynb #033c9177
 import os
@@ -15,6 +15,7 @@ import signal
 import threading
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -138,16 +139,18 @@ def list_source(
     out: Path,  # folder of the results, real path
 ) -> Listing:
     "The images of a source. Where a link leads to the results, they are passed over. Raises `InputError` where the folder cannot be read."
-    if not source.is_dir():
+    if source.is_file():
         return Listing((source,), {})
-    listing, inside = walk(source), {}
-    for path in listing.images:
-        if path.parent not in inside:
-            inside[path.parent] = Path(os.path.realpath(path.parent)).is_relative_to(out)
-    if not any(inside.values()):
+    if not source.is_dir():
+        raise InputError(f"{shown(str(source))!r} is not there: check the drive or the network.")
+    listing = walk(source)
+    folders = {os.path.dirname(path) for path in listing.images}
+    inside = {folder for folder in folders if Path(os.path.realpath(folder)).is_relative_to(out)}
+    if not inside:
         return listing
-    return Listing(tuple(path for path in listing.images if not inside[path.parent]),
-                   {**listing.passed_over, **{path: "results of the inspection" for path in listing.images if inside[path.parent]}})
+    results = [path for path in listing.images if os.path.dirname(path) in inside]
+    return Listing(tuple(path for path in listing.images if os.path.dirname(path) not in inside),
+                   {**listing.passed_over, **dict.fromkeys(results, "results of the inspection")})
 
 # %% ../../nbs/inspection/03_watch.ipynb #9d000008
 QUIET, STILL, PAUSE = 1.0, 10.0, 1.0  # seconds: before a file is read; before one that does not decode is given up; between two looks
@@ -176,16 +179,20 @@ class Arrivals:
         watch: bool = False,  # go on with files that come after the first look
     ):
         self.source, self.out, self.watch = Path(os.path.realpath(source)), Path(os.path.realpath(out)), watch
-        self.folder = self.source if self.source.is_dir() else self.source.parent
-        self.states = file_states(connection, str(self.folder))  # of each file, by its name, as in the record
-        if self.folder != self.source:
-            self.states = {name: state for name, state in self.states.items() if name == self.source.name}
+        self.folder = self.source.parent if self.source.is_file() else self.source
+        self.prefix = os.path.join(self.folder, "")
+        self.load(connection)
         self.retry = {name for name, state in self.states.items() if state.state == "not judged"}  # once at each start
         self.waiting, self.first = {}, None  # name -> `File`; the names of the first look
 
+    def load(self, connection) -> None:
+        "Take the state of each file from the record."
+        states = file_states(connection, str(self.folder))
+        self.states = {name: state for name, state in states.items() if self.folder == self.source or name == self.source.name}
+
     def name(self, path: Path) -> str:
         "The name of a file below the source."
-        return path.relative_to(self.folder).as_posix()
+        return os.fspath(path)[len(self.prefix) :].replace(os.sep, "/")  # many times faster than pathlib
 
     def ready(self, file: File, clock: float) -> bool:
         "Whether a file is to be read now."
@@ -199,16 +206,15 @@ class Arrivals:
 # %% ../../nbs/inspection/03_watch.ipynb #9d00000a
 def find(
     self: Arrivals,
-    path: Path,  # an image
-    earlier: dict,  # name -> `File`, of those that waited at the last look
+    name: str,  # of an image
+    path: Path,
 ) -> File | None:  # None where it is settled, or gone
     "An image that is not settled, as it is found now."
-    name = self.name(path)
     try:
         mark = signature(path)
     except OSError:
         return None
-    known, file = self.states.get(name), earlier.get(name)
+    known, file = self.states.get(name), self.waiting.get(name)
     if known and known.signature == mark and known.state in ("judged", "not judged") and name not in self.retry:
         return None
     if file and file.signature == mark:
@@ -224,12 +230,12 @@ def look(
 ) -> tuple:  # files to be read now; states that have changed; names that are gone
     "Look at the source. Raises `InputError` where it cannot be read."
     listing = list_source(self.source, self.out)
-    found = {self.name(path): self.find(path, self.waiting) for path in listing.images}
-    self.waiting = {name: file for name, file in found.items() if file}
+    images = {name: self.find(name, path) for path in listing.images if (name := self.name(path))}
+    self.waiting = {name: file for name, file in images.items() if file}
     self.first = set(self.waiting) if self.first is None else self.first
-    states = {name: file.state if file else self.states.get(name) for name, file in found.items()}
-    states |= {self.name(path): FileState(self.name(path), (None,) * 4, "passed over", why) for path, why in listing.passed_over.items()}
+    states = {name: file.state if file else self.states.get(name) for name, file in images.items()}
     states = {name: state for name, state in states.items() if state}
+    states |= {name: FileState(name, (None,) * 4, "passed over", why) for path, why in listing.passed_over.items() if (name := self.name(path))}
     changed = [state for name, state in states.items() if self.states.get(name) != state]
     gone = [name for name in self.states if name not in states]
     self.states = states
@@ -313,10 +319,11 @@ class Inspection:
         say=tqdm.write,  # takes sentences for the user
     ):
         self.detector, self.record, self.overlays, self.say = detector, record, overlays, say
-        self.arrivals, self.drift = Arrivals(source, record.out, record.connection, watch), resume_drift(record)
+        self.arrivals, self.drift = Arrivals(source, record.out, record.reader, watch), resume_drift(record)
         self.source = str(self.arrivals.folder)
         self.lost, self.trouble = 0, ""  # overlays that could not be written; why the source cannot be read
         self.due = time.monotonic() + REFRESH  # when the views are written next
+        self.writer, self.pending, self.sentences = ThreadPoolExecutor(1), None, []  # writes while the next batch is judged; what is said after that
         if self.arrivals.folder == self.arrivals.source:
             record.add(self.source, whole=True)
 
@@ -365,12 +372,25 @@ def process(
     states = [FileState(name, reading.file.signature, "not judged" if name in reasons else "judged", reasons.get(name, "")) for name, reading in counted.items()]
     rows, windows = [row for row in judged if latest[row.name] != (row.sha256, row.reason)], len(self.drift.windows)
     notes = [note for row in rows if row.score is not None and (note := self.drift.add(row.score))]
-    self.record.add(self.source, rows, states, windows=self.drift.windows[windows:])
     self.arrivals.states.update({state.name: state for state in states})
-    for sentence in [*(f"not judged: {shown(name)}: {reason}" for name, reason in reasons.items()), *notes]:
-        self.say(sentence)
+    self.written()
+    self.sentences = [*(f"not judged: {shown(name)}: {reason}" for name, reason in reasons.items()), *notes]
+    self.pending = self.writer.submit(self.record.add, self.source, rows, states, windows=self.drift.windows[windows:])
 
 Inspection.process = process
+
+# %% ../../nbs/inspection/03_watch.ipynb #9d00003a
+def written(
+    self: Inspection,
+) -> None:
+    "Wait until the last batch is committed, and say what belongs to it. Raises `RuntimeError` where the disk is full."
+    if self.pending:
+        self.pending.result()
+        self.pending = None
+    while self.sentences:
+        self.say(self.sentences.pop(0))
+
+Inspection.written = written
 
 # %% ../../nbs/inspection/03_watch.ipynb #9d000014
 def refresh(
@@ -426,6 +446,7 @@ def run_inspection(
                 self.process(readings)
                 self.refresh()
                 bar.update(len(readings))
+            self.written()
             self.refresh()
             if self.arrivals.finished:
                 return
@@ -467,16 +488,17 @@ class Account:
 def take_account(
     arrivals: Arrivals,
     connection,  # to the record
-) -> Account:
+) -> tuple:  # the `Account`; states that the record does not have; names that are gone
     "The account of a source as it is now, or, where it cannot be read, as it was at the last look."
+    arrivals.load(connection)  # an interrupt may have come between writing a state and taking note of it
     arrivals.retry.clear()
     try:
-        arrivals.look()
+        _, changed, gone = arrivals.look()
     except InputError:
-        pass
+        changed, gone = [], []
     counted = "SELECT count(score), total(defective) FROM verdict WHERE source = ?"
     (judged, defective), = connection.execute(counted, (stored(str(arrivals.folder)),))
-    return Account(str(arrivals.source), arrivals.states, judged, int(defective), read_origin(connection).threshold)
+    return Account(str(arrivals.source), arrivals.states, judged, int(defective), read_origin(connection).threshold), changed, gone
 
 # %% ../../nbs/inspection/03_watch.ipynb #9d00001a
 def finish(
@@ -484,9 +506,9 @@ def finish(
     stopped: int = 0,  # number of the signal that ended the inspection
 ) -> Account:
     "Take the account and write it down, with the views and the picture of the drift. Raises `RuntimeError` where the disk is full."
-    earlier = file_states(self.record.connection, self.source)
-    account = take_account(self.arrivals, self.record.connection)
-    self.record.add(self.source, files=[state for name, state in account.states.items() if earlier.get(name) != state])
+    self.written()
+    account, changed, gone = take_account(self.arrivals, self.record.reader)
+    self.record.add(self.source, files=changed, gone=gone)
     self.record.write_views()
     if self.drift.windows:
         try:
@@ -503,12 +525,11 @@ def run_origin(
     threshold: float,
 ) -> Origin:
     "What a record needs to know of a run."
-    total, normals = sha256(), run.normals
+    total, scores = sha256(), run.normals.score[run.normals.part == "kept out"]
     for name in ("recipe.json", "model.safetensors", "region.png"):
         path = run.folder / name
         total.update(file_digest(path, 2**40) if path.exists() else b"-")
-    reference = normals.score[normals.part == "kept out"]
-    return Origin("/".join(run.folder.absolute().parts[-3:]), total.hexdigest(), threshold, run.provenance.get("region"), tuple(reference.tolist()))
+    return Origin("/".join(run.folder.absolute().parts[-3:]), total.hexdigest(), threshold, run.provenance.get("region"), tuple(scores[np.isfinite(scores)].tolist()))
 
 # %% ../../nbs/inspection/03_watch.ipynb #9d00001d
 def check_apart(
@@ -588,7 +609,7 @@ def status(
         facts = {"run": origin.run, "digest": origin.digest, "threshold": origin.threshold, "judged": judged, "defective": int(defective), "since": since, "last": last,
                  "sources": {}, "hours": hours(connection), "drift": drift_summary(connection)}
         for source, in connection.execute("SELECT source FROM folder"):
-            account = take_account(Arrivals(Path(os.fsdecode(source)), out, connection), connection)
+            account, _, _ = take_account(Arrivals(Path(os.fsdecode(source)), out, connection), connection)
             facts["sources"][shown(account.source)] = {
                 "files": len(account.states), **{state.replace(" ", "_"): len(account.named(state)) for state in ("judged", "not judged", "waiting", "passed over")},
                 "account": str(account), "reasons": {shown(name): why for name, why in account.named("not judged").items()}}

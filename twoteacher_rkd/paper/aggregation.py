@@ -30,7 +30,7 @@ SHORT = {"image_auroc": "image", "pixel_auroc": "pixel", "aupro": "PRO"}
 class TableRow:
     "Some categories and how they are averaged."
     name: str
-    kind: str  # `category`, `group`, `all` (of the categories) or `groups` (mean of group means)
+    level: str  # `category`, `group`, `all` (of the categories) or `groups` (mean of group means)
     weights: dict  # category -> its part of the average, an exact fraction; they sum to one
 
 # %% ../../nbs/paper/03_aggregation.ipynb #fcd1145d
@@ -196,12 +196,12 @@ def category_frame(
     table, listed = printed_categories(item, keys) if has_paper(item, plan) else None, []
     group_of = {category: group for group, members in plan.groups.items() for category in members}
     for row in rows_of(plan):
-        if row.kind == "all" and table is not None:
+        if row.level == "all" and table is not None:
             printed = TableRow(AVERAGES["average"], "printed", {})
-            listed.append({"section": "overall", "row": printed.name, "kind": printed.kind, **NOTHING, **paper_cells(table, printed)})
-        section = "overall" if row.kind in ("all", "groups") else group_of[next(iter(row.weights))]
+            listed.append({"section": "overall", "row": printed.name, "kind": printed.level, **NOTHING, **paper_cells(table, printed)})
+        section = "overall" if row.level in ("all", "groups") else group_of[next(iter(row.weights))]
         paper = {} if table is None else paper_cells(table, row)
-        listed.append({"section": section, "row": row.name, "kind": row.kind, **completeness(plan, runs, row), **paper, **our_cells(runs, row, keys, paper, scale)})
+        listed.append({"section": section, "row": row.name, "kind": row.level, **completeness(plan, runs, row), **paper, **our_cells(runs, row, keys, paper, scale)})
     return runs_last(pd.DataFrame(listed))
 
 # %% ../../nbs/paper/03_aggregation.ipynb #cell-068
@@ -258,7 +258,7 @@ def paper_value(
     if (row.name, name, key) in known:
         return known[row.name, name, key]
     parts = {group: known.get((GROUPED.get(group), name, key)) for group in groups}
-    if row.kind != "all" or None in parts.values():
+    if row.level != "all" or None in parts.values():
         return np.nan
     return float(sum(len(groups[group]) * Fraction(word) for group, word in parts.items()) / len(row.weights))
 
@@ -283,7 +283,7 @@ def step_frame(
     names: dict,  # recipe of the manifest -> what its row is called
     against: dict,  # recipe -> the one it is compared with
     keys: list,  # metrics
-    kinds: tuple,  # which rows of `rows_of`
+    levels: tuple,  # which rows of `rows_of`
     runs: pd.DataFrame,  # from `results`
 ) -> pd.DataFrame:
     "The numbers of a table by recipes, in percent, and the runs behind them."
@@ -292,7 +292,7 @@ def step_frame(
     apart = runs if len(plan.groups) == 1 else finished if len(finished) < len(runs) else runs[:0]
     single = set(zip(apart.category, apart.recipe, strict=True))
     for row, (name, label) in itertools.product(rows_of(plan), names.items()):
-        if row.kind not in kinds and (row.name, name) not in single:
+        if row.level not in levels and (row.name, name) not in single:
             continue
         cells, other = {}, against.get(name)
         for key in keys:
@@ -301,5 +301,5 @@ def step_frame(
             cells |= {f"paper_{key}": words[1], f"ours_{key}": value, f"difference_{key}": value - float(words[1])}
             if other:
                 cells |= step_cells(of[other], of[name], row, key, plan.groups, words)
-        listed.append({"section": row.name, "row": label, "kind": row.kind, "recipe": name, "against": other or "", **completeness(plan, of[name], row), **cells})
+        listed.append({"section": row.name, "row": label, "kind": row.level, "recipe": name, "against": other or "", **completeness(plan, of[name], row), **cells})
     return runs_last(pd.DataFrame(listed))

@@ -460,19 +460,19 @@ def make_report(
     config: dict,  # the batch's file
 ) -> str:  # what went wrong: nothing
     "Bind the executed notebooks into one page."
-    from twoteacher_rkd.paper.page import chapter, fold, bind_page
+    from twoteacher_rkd.paper.page import bind_page, chapter, fold
     from twoteacher_rkd.paper.plan import manifest
 
-    items, chapters = manifest().items, {}
-    for name in job["parameters"]["chapters"]:
-        notebook = next(filter(Path.exists, (target.with_name(f"{name}{end}.ipynb") for end in ("", ".failed"))), None)
-        label, title = re.sub(r"(\D)(\d)", r"\1 \2", name).capitalize(), items[name].title if name in items else "What was run"
-        if notebook:
-            body = chapter(notebook)
-            chapters[name] = (f"{label}: {title}" if name[-1].isdigit() else title, fold(body) if name == "audit" else body)
-    problems = [f"{one['label']}: {failure(one)}" for one in config["jobs"].values() if failure(one)]
+    items, names = manifest().items, job["parameters"]["chapters"]
+    candidates = {name: [target.with_name(f"{name}.ipynb"), target.with_name(f"{name}.failed.ipynb")] for name in names}
+    notebooks, chapters = {name: next(path for path in paths if path.exists()) for name, paths in candidates.items() if any(map(Path.exists, paths))}, {}
+    for name, notebook in notebooks.items():
+        title, label = items[name].title if name in items else "What was run", re.fullmatch(r"(table|figure)(\d)", name)
+        body = chapter(notebook, set(notebooks))
+        chapters[name] = (f"{label[1].capitalize()} {label[2]}: {title}" if label else title, fold(body) if name == "audit" else body)
+    problems = [f"{job['label']}: {failure(job)}" for job in config["jobs"].values() if failure(job)]
     draft = Path(job["log"]).with_suffix(".html")
-    draft.write_text(bind_page(job["parameters"]["about"], chapters, problems, [name for name in items if name not in job["parameters"]["chapters"]]), encoding="utf-8")
+    draft.write_text(bind_page(job["parameters"]["about"], chapters, problems, [name for name in items if name not in names]), encoding="utf-8")
     move_into_place(draft, target)
     return ""
 

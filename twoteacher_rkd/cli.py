@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['app', 'show_version', 'options', 'lines', 'Dataset', 'check', 'region', 'RawLayout', 'convert', 'note_precision',
            'set_threads', 'note_threshold', 'run', 'execute_run_notebook', 'Overlays', 'predict', 'status',
-           'export_images', 'export', 'paper', 'explore', 'write_text', 'bench', 'main']
+           'export_images', 'validation_samples', 'export', 'paper', 'explore', 'write_text', 'bench', 'main']
 
 # %% ../nbs/03_cli.ipynb #cell-002
 import sys
@@ -269,20 +269,29 @@ def status(
 
 # %% ../nbs/03_cli.ipynb #b88e9330
 def export_images(
-    known: dict,  # provenance of a run
+    provenance: dict,  # of a run
     data_root: Path,  # the folder that holds the category's folder or CSV; None where it is not known
     folder: Path,  # to write images of the embedded lines into, where no data folder is given
-) -> tuple:  # a few samples to check with, and normal ones
-    "Images that an exported file is checked and calibrated with."
+) -> tuple:  # a few samples to check with; the category, or None where it is not known
+    "Images that an exported file is checked with."
     from twoteacher_rkd.data.datasets import find_category
     from twoteacher_rkd.data.images import Sample
     from twoteacher_rkd.lines.rendering import sample_parts
 
     if data_root is None:
-        return [Sample(path, "good") for path in sample_parts(folder)], ()
-    category = find_category(data_root, known["category"], known["dataset"])
+        return [Sample(path, "good") for path in sample_parts(folder)], None
+    category = find_category(data_root, provenance["category"], provenance["dataset"])
     images = category.test or category.train
-    return images[:: max(1, len(images) // 8)][:8], category.train[:64]
+    return images[:: max(1, len(images) // 8)][:8], category
+
+# %% ../nbs/03_cli.ipynb #validation-samples
+def validation_samples(
+    run,  # a finished `Run`
+    category,  # whose training images it was made from
+) -> list:  # of `Sample`
+    "The normal images that a run did not train on."
+    names = set(run.normals.image[run.normals.part == "kept out"])
+    return [sample for sample in category.train if sample.image.relative_to(category.root).as_posix() in names]
 
 # %% ../nbs/03_cli.ipynb #c405bbda
 @app.command()
@@ -291,12 +300,12 @@ def export(
     out: Annotated[Path, typer.Option(help="File to write: .onnx, or .xml (and a .bin beside it) for OpenVINO.")],
     data_root: Annotated[Path, typer.Option(help="Folder that holds the category's folder or CSV, to check with its images; other images if not given.")] = None,
     threshold: Annotated[float, typer.Option(help="Lowest score of a defect; the run's threshold if not given.")] = None,
-    int8: Annotated[bool, typer.Option("--int8", help="With .xml: convolutions in 8-bit integers, calibrated with the category's training images.")] = False,
+    int8: Annotated[bool, typer.Option("--int8", help="With .xml: 8-bit integers, with a threshold chosen anew from the validation images.")] = False,
 ):
     "Write a trained detector as one file for the computer on the line, checked against PyTorch."
     import tempfile
 
-    from twoteacher_rkd.inspection.export import export_onnx, export_openvino
+    from twoteacher_rkd.inspection.export import Int8, export_onnx, export_openvino
     from twoteacher_rkd.experiment.runs import Run
     from twoteacher_rkd.utils import InputError, choose
 
@@ -309,9 +318,10 @@ def export(
              **({"false_alarms": f"{chosen.false_alarms:g}"} if chosen else {})}
     limit = chosen.value if chosen else threshold
     with tempfile.TemporaryDirectory() as folder:
-        few, normal = export_images(known, data_root, Path(folder))
-        made = (export_onnx(one.model("cpu"), one.recipe, limit, out, facts, few, one.region) if out.suffix == ".onnx" else
-                export_openvino(one.model("cpu"), one.recipe, limit, out, facts, few, one.region, normal if int8 else ()))
+        samples, category = export_images(known, data_root, Path(folder))
+        eight = Int8(category.train[:64], validation_samples(one, category) if chosen else [], chosen.false_alarms if chosen else 0.01) if int8 else None
+        made = (export_onnx(one.model("cpu"), one.recipe, limit, out, facts, samples, one.region) if out.suffix == ".onnx" else
+                export_openvino(one.model("cpu"), one.recipe, limit, out, facts, samples, one.region, eight))
     print(f"{made['megabytes']} MB; on {made['images']} images the maps differ from PyTorch's by at most {float(made['map_difference']):.1g} of their range, "
           f"and {made['verdicts_changed']} verdict(s) do")
     print(out)

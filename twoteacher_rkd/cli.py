@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['app', 'show_version', 'options', 'lines', 'Dataset', 'check', 'region', 'RawLayout', 'convert', 'note_precision',
-           'set_threads', 'note_threshold', 'run', 'execute_run_notebook', 'Overlays', 'predict', 'status',
-           'export_images', 'validation_samples', 'export', 'paper', 'explore', 'write_text', 'bench', 'main']
+           'set_threads', 'note_threshold', 'print_metrics', 'run', 'execute_run_notebook', 'Overlays', 'predict',
+           'status', 'export_images', 'validation_samples', 'export', 'paper', 'explore', 'write_text', 'bench', 'main']
 
 # %% ../nbs/03_cli.ipynb #cell-002
 import sys
@@ -160,6 +160,14 @@ def note_threshold(
             return
     print(run.threshold)
 
+# %% ../nbs/03_cli.ipynb #print-metrics
+def print_metrics(
+    metrics: dict,  # of a run
+) -> None:
+    "The three metrics of the paper, one a line."
+    for key in ("image_auroc", "pixel_auroc", "aupro"):
+        print(f"{key} {'not defined for these images' if metrics[key] is None else format(metrics[key], '.4f')}")
+
 # %% ../nbs/03_cli.ipynb #5429a9b9
 @app.command()
 def run(
@@ -198,9 +206,7 @@ def run(
     parameters = {"data_root": str(data_root), "category": category, "dataset": dataset.value, "variant": variant, "teachers": teachers, "weights": weights,
                   "preset": preset, "epochs": epochs, "seed": one.recipe.seed, "device": device, "settings": ";".join(settings), "out": str(out)}
     execute_run_notebook(folder, parameters)
-    for key in ("image_auroc", "pixel_auroc", "aupro"):
-        value = one.metrics[key]
-        print(f"{key} {'not defined for these images' if value is None else format(value, '.4f')}")
+    print_metrics(one.metrics)
     note_threshold(one, false_alarms)
     print(one.metrics["health"], file=sys.stdout if one.metrics["healthy"] else sys.stderr)
     print(folder)

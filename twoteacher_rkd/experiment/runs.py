@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['OPEN', 'Share', 'Metrics', 'REMEDY', 'SCORES', 'NORMALS', 'HISTORY', 'run_folder', 'Provenance', 'read_record',
            'check_table', 'read_file', 'read_table', 'seal', 'check_seal', 'keep_threshold', 'load_weights',
-           'file_property', 'array', 'Run']
+           'file_property', 'array', 'check_finished', 'Run']
 
 # %% ../../nbs/experiment/09_runs.ipynb #cell-002
 import json
@@ -182,11 +182,22 @@ def file_property(
     "An attribute of `Run` whose file is read at first use."
     return cached_property(lambda run: reader(run.folder / name))
 
+# %% ../../nbs/experiment/09_runs.ipynb #array-property
 def array(
     name: str,  # in `maps.npz`
 ) -> cached_property:
     "An attribute of `Run`: an array, None where there is none."
     return file_property("maps.npz", lambda path: read_file(path, lambda path: np.load(path).get(name)))
+
+# %% ../../nbs/experiment/09_runs.ipynb #check-finished
+def check_finished(
+    folder: Path,
+) -> None:
+    "Raise `InputError` where a folder does not hold a finished run."
+    if not (folder / "metrics.json").is_file():
+        failed = (folder / "error.txt").is_file()
+        raise InputError(f"{str(folder)!r} is a run that failed: see its error.txt, and run it again." if failed else
+                         f"{str(folder)!r} is not a finished run (it has no metrics.json): give the folder that `rkd run` printed.")
 
 # %% ../../nbs/experiment/09_runs.ipynb #9d14bd76
 class Run:
@@ -208,10 +219,7 @@ class Run:
         folder: Path,  # as `rkd run` printed it
     ):
         self.folder = Path(folder)
-        if not (self.folder / "metrics.json").is_file():
-            failed = (self.folder / "error.txt").is_file()
-            raise InputError(f"{str(folder)!r} is a run that failed: see its error.txt, and run it again." if failed else
-                             f"{str(folder)!r} is not a finished run (it has no metrics.json): give the folder that `rkd run` printed.")
+        check_finished(self.folder)
 
     def __repr__(self):
         return f"Run({'/'.join(self.folder.parts[-3:])})"

@@ -97,6 +97,7 @@ def check_rate(
     if not 0 < wanted < 0.5:
         raise InputError(f"The wanted rate of false alarms is {wanted}: it must be above 0 and below 0.5, the usual value is {FALSE_ALARMS}.")
 
+# %% ../../nbs/experiment/07_threshold.ipynb #choose-threshold
 def choose_threshold(
     scores,  # (n,) of normal images that are no training images
     wanted: float = FALSE_ALARMS,  # rate of false alarms among normal images

@@ -28,7 +28,7 @@ SHORT = {"image_auroc": "image", "pixel_auroc": "pixel", "aupro": "PRO"}
 
 @dataclass(frozen=True)
 class TableRow:
-    "Some categories and how they are averaged."
+    "Categories and how they are averaged."
     name: str
     level: str  # `category`, `group`, `all` (of the categories) or `groups` (mean of group means)
     weights: dict  # category -> its part of the average, an exact fraction; they sum to one
@@ -36,7 +36,7 @@ class TableRow:
 # %% ../../nbs/paper/03_aggregation.ipynb #fcd1145d
 def rows_of(
     plan: Plan,
-) -> list:  # of `Row`
+) -> list:  # of `TableRow`
     "The rows of a data set: each group with its average, then the overall averages."
     listed, groups = [], plan.groups
     for group, members in groups.items():
@@ -223,9 +223,9 @@ def step(
         return {"value": value, "low": np.nan, "high": np.nan}
     total = np.zeros(draws)
     for part in parts:
-        some, n = pairs[part].to_numpy(), len(part)
-        category, seed = rng.integers(n, size=(draws, n, 1)), rng.integers(len(some), size=(draws, n, len(some)))
-        total += float(sum(row.weights[name] for name in part)) * some[seed, category].mean((1, 2))
+        values, n = pairs[part].to_numpy(), len(part)
+        category, seed = rng.integers(n, size=(draws, n, 1)), rng.integers(len(values), size=(draws, n, len(values)))
+        total += float(sum(row.weights[name] for name in part)) * values[seed, category].mean((1, 2))
     low, high = np.quantile(total, (0.025, 0.975))
     return {"value": value, "low": float(low), "high": float(high)}
 
@@ -238,26 +238,26 @@ def printed_steps(
     "What the paper prints for each recipe."
     table = paper_table(item, str)
     if item == "table5":
-        parts = [(one.group, name, {key: one[f"{word}_{SHORT[key]}"] for key in ("image_auroc", "pixel_auroc")})
-                 for _, one in table.iterrows() for name, word in (("untrained", "unpretrained"), ("full", "pretrained"))]
+        parts = [(row.group, name, {key: row[f"{word}_{SHORT[key]}"] for key in ("image_auroc", "pixel_auroc")})
+                 for _, row in table.iterrows() for name, word in (("untrained", "unpretrained"), ("full", "pretrained"))]
     elif item == "table6":
-        parts = [(one.group, "full" if one.r == "8" else f"r{one.r}", one) for _, one in table.iterrows()]
+        parts = [(row.group, "full" if row.r == "8" else f"r{row.r}", row) for _, row in table.iterrows()]
     else:
-        parts = [("average", name, one) for name, (_, one) in zip(VARIANTS, table.iterrows(), strict=True)]
-    return {(GROUPED[group], name, key): one[key] for group, name, one in parts for key in ("image_auroc", "pixel_auroc")}
+        parts = [("average", name, row) for name, (_, row) in zip(VARIANTS, table.iterrows(), strict=True)]
+    return {(GROUPED[group], name, key): values[key] for group, name, values in parts for key in ("image_auroc", "pixel_auroc")}
 
 # %% ../../nbs/paper/03_aggregation.ipynb #cfc45c3e
 def paper_value(
-    known: dict,  # from `printed_steps`
+    printed: dict,  # from `printed_steps`
     row: TableRow,
     name: str,  # a recipe of the manifest
     key: str,
     groups: dict,  # group -> its categories
 ):  # text, number where recomputed from group means, NaN where the paper has neither
     "The paper's value for a row of Tables 5 to 7."
-    if (row.name, name, key) in known:
-        return known[row.name, name, key]
-    parts = {group: known.get((GROUPED.get(group), name, key)) for group in groups}
+    if (row.name, name, key) in printed:
+        return printed[row.name, name, key]
+    parts = {group: printed.get((GROUPED.get(group), name, key)) for group in groups}
     if row.level != "all" or None in parts.values():
         return np.nan
     return float(sum(len(groups[group]) * Fraction(word) for group, word in parts.items()) / len(row.weights))
@@ -287,7 +287,7 @@ def step_frame(
     runs: pd.DataFrame,  # from `results`
 ) -> pd.DataFrame:
     "The numbers of a table by recipes, in percent, and the runs behind them."
-    known, of = printed_steps(item) if has_paper(item, plan) else {}, {name: runs[runs.recipe == name] for name in names}
+    printed, of = printed_steps(item) if has_paper(item, plan) else {}, {name: runs[runs.recipe == name] for name in names}
     finished, listed = runs[runs.folder.notna()], []
     apart = runs if len(plan.groups) == 1 else finished if len(finished) < len(runs) else runs[:0]
     single = set(zip(apart.category, apart.recipe, strict=True))
@@ -296,7 +296,7 @@ def step_frame(
             continue
         cells, other = {}, against.get(name)
         for key in keys:
-            words = [paper_value(known, row, one, key, plan.groups) for one in (other, name)]
+            words = [paper_value(printed, row, recipe, key, plan.groups) for recipe in (other, name)]
             value = 100 * mean_interval(of[name], row, key)["value"]
             cells |= {f"paper_{key}": words[1], f"ours_{key}": value, f"difference_{key}": value - float(words[1])}
             if other:

@@ -93,7 +93,7 @@ class Collection:
 def collection(
     data: str,  # a name of the manifest, or `layout/category` words separated by commas
 ) -> Collection:
-    "The categories that are meant. Raises `InputError` for a name that does not exist and for a wrong spelling."
+    "A collection by its name or its list. Raises `InputError` for a name that does not exist and for a wrong list."
     if "/" in data:
         return parse_collection(data)
     listed = manifest().collections
@@ -104,7 +104,7 @@ def collection(
 def parse_collection(
     data: str,  # `mvtec/magnetic_tile,csv/lid`
 ) -> Collection:  # with one group
-    "A collection that is spelled out. Raises `InputError` where a word is no `layout/category`, or names a category again."
+    "A collection from one string. Raises `InputError` where a word is no `layout/category`, or names a category again."
     layouts = {}
     for word in (word.strip() for word in data.split(",")):
         layout, _, category = word.partition("/")
@@ -112,23 +112,23 @@ def parse_collection(
             raise InputError(f"{word!r} in data {data!r} must be LAYOUT/CATEGORY, as in mvtec/transistor.")
         choose(layout, DATASETS, f"layout of {word!r}:")
         if category in layouts:
-            raise InputError(f"Category {category!r} stands twice in data {data!r}, and tables tell categories by name: leave one out, or keep runs in two folders.")
+            raise InputError(f"Category {category!r} is named twice in data {data!r}, and tables know categories by name: leave one out, or keep runs in two folders.")
         layouts[category] = layout
     *most, last = layouts
     return Collection(f"your own images: {' and '.join(filter(None, [', '.join(most), last]))}", {"own": list(layouts)}, layouts)
 
 # %% ../../nbs/paper/02_plan.ipynb #fdc5b55b
 def format_collection(
-    found: list,  # (layout, category)
+    pairs: list,  # (layout, category)
 ) -> str:  # for `collection`
-    "How categories that were found are spelled. Raises `InputError` for names that cannot be."
+    "A list of categories as one string. Raises `InputError` for names that a list cannot hold."
     for name in manifest().collections:
-        if sorted(collection(name).layouts.items()) == sorted((category, layout) for layout, category in found):
+        if sorted(collection(name).layouts.items()) == sorted((category, layout) for layout, category in pairs):
             return name
-    for _, category in found:
+    for _, category in pairs:
         if set(category) & set(",;") or category != category.strip():
-            raise InputError(f"Category {category!r} has a comma, a semicolon or an outer space in its name, and cannot stand in a list: rename it.")
-    data = ",".join(map("/".join, found))
+            raise InputError(f"Category {category!r} has a comma, a semicolon or an outer space in its name, which a list cannot hold: rename it.")
+    data = ",".join(map("/".join, pairs))
     collection(data)
     return data
 
@@ -161,7 +161,7 @@ def spell_seeds(
 class Plan:
     "Which runs a table is made from. Raises `InputError` for names that do not exist."
     runs: Path  # folder that holds all runs
-    data: str = "lines"  # mvtec, btad, lines, or a collection that is spelled out
+    data: str = "lines"  # mvtec, btad, lines, or a list of your own
     preset: str = "quick"  # paper or quick
     settings: str = ""  # recipe fields that depart from the preset, `name=value`, separated by semicolons
     seeds: str = "88"  # comma-separated
@@ -224,8 +224,8 @@ def results(
     for group, categories in plan.groups.items():
         for category, name, seed in itertools.product(categories, recipes, plan.seed_list()):
             folder = plan.folder(category, name, seed)
-            known = Run(folder).metrics if (folder / "metrics.json").is_file() else {}
-            rows.append({"group": group, "category": category, "recipe": name, "seed": seed, "folder": str(folder) if known else None, **known})
+            metrics = Run(folder).metrics if (folder / "metrics.json").is_file() else {}
+            rows.append({"group": group, "category": category, "recipe": name, "seed": seed, "folder": str(folder) if metrics else None, **metrics})
     return pd.DataFrame(rows)
 
 # %% ../../nbs/paper/02_plan.ipynb #cafb6e00

@@ -117,7 +117,7 @@ def batch_lock(
 # %% ../../nbs/paper/10_batch.ipynb #bf1e6fda
 def run_snakemake(
     command: list,  # from `snakemake_command`, with what is wanted
-    log: Path,  # what it says is added to this file
+    log: Path,  # its output is added to this file
     lock: int,  # descriptor that holds the folder of runs
     progress,  # a `ProgressPrinter`
 ) -> int:  # exit status
@@ -153,7 +153,7 @@ def record_killed(
     target: str,  # the file that a job should have made
     job: dict,
 ) -> None:
-    "Record a job as failed if its process ended without a word."
+    "Record a job as failed if its process ended without a reason."
     log = Path(job["log"])
     if log.exists() and not Path(target).exists() and not failure(job):
         with log.open("a", encoding="utf-8") as words:
@@ -180,7 +180,7 @@ def make_all(
         if code == 0:
             return
     if not failure(config["jobs"][page]):
-        raise RuntimeError(f"Snakemake left with status {code} before everything was done; its own words are in {str(batch.report / 'batch.log')!r}.")
+        raise RuntimeError(f"Snakemake left with status {code} before everything was done; its output is in {str(batch.report / 'batch.log')!r}.")
 
 # %% ../../nbs/paper/10_batch.ipynb #deba581b
 OVERHEAD = 15  # seconds that a run needs beside training and testing, to start and to draw, and that a notebook needs; until they are measured
@@ -188,15 +188,15 @@ OVERHEAD = 15  # seconds that a run needs beside training and testing, to start 
 def known_rates(
     runs: Path,  # folder that holds the runs
 ) -> dict:  # recipe's name with its digest -> seconds for each training image
-    "What finished runs took."
+    "The time that finished runs took."
     seconds, images = Counter(), Counter()
     for path in Path(runs).glob("*/*/*/metrics.json"):
         try:
-            known, recipe = json.loads(path.read_text(encoding="utf-8")), recipe_of(path)
-            seconds[recipe] += known["train_seconds"] + known["test_seconds"]
-            images[recipe] += known["train_images"]
+            metrics, recipe = json.loads(path.read_text(encoding="utf-8")), recipe_of(path)
+            seconds[recipe] += metrics["train_seconds"] + metrics["test_seconds"]
+            images[recipe] += metrics["train_images"]
         except (ValueError, KeyError):
-            pass  # a damaged file is for whoever reads the run to complain of
+            pass  # whoever reads the run reports a damaged file
     return {recipe: seconds[recipe] / images[recipe] for recipe in seconds if images[recipe]}
 
 # %% ../../nbs/paper/10_batch.ipynb #744f8b83
@@ -211,9 +211,9 @@ def seconds_left(
     jobs: list,  # of those that are not over: the file, the job, the seconds since its start
     rates: dict,  # from `known_rates`
     parallel: int,  # jobs at a time
-    overhead: dict = {},  # kind of job -> seconds beside training and testing, where they are measured  # noqa: B006
+    overhead: dict = {},  # type of job -> seconds beside training and testing, where they are measured  # noqa: B006
 ) -> float:  # None where nothing is known
-    "What the rest of the batch will take."
+    "The time that the rest of the batch will take."
     parts = []
     for target, job, spent in jobs:
         seconds = overhead.get(job["type"], OVERHEAD)
@@ -228,7 +228,7 @@ def seconds_left(
 def duration(
     seconds: float,
 ) -> str:
-    "Seconds as people say it."
+    "A time in a fitting unit."
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h" if seconds < 200_000 else f"{seconds / 86400:.0f} days"
@@ -246,7 +246,7 @@ class ProgressPrinter:
         self.started, self.seconds = {}, {"run": [], "notebook": [], "page": []}
 
     def update(self) -> None:
-        "Tell what is over by now."
+        "Print a line for each job that is over by now."
         for target, job in list(self.left.items()):
             if Path(job["log"]).exists():
                 self.started.setdefault(target, time.time())
@@ -257,9 +257,9 @@ class ProgressPrinter:
     def tell(self, target: str, job: dict, seconds: float) -> None:
         "Print how a job ended and the time that is left, and remember what starting and drawing cost."
         if not failure(job):
-            known = read_metrics(target) if job["type"] == "run" else {}
-            self.seconds[job["type"]].append(max(0, seconds - known.get("train_seconds", 0) - known.get("test_seconds", 0)))
-        overhead = {kind: sum(values) / len(values) for kind, values in self.seconds.items() if values}
+            metrics = read_metrics(target) if job["type"] == "run" else {}
+            self.seconds[job["type"]].append(max(0, seconds - metrics.get("train_seconds", 0) - metrics.get("test_seconds", 0)))
+        overhead = {job_type: sum(values) / len(values) for job_type, values in self.seconds.items() if values}
         left = [(target, job, time.time() - self.started.get(target, time.time())) for target, job in self.left.items()]
         rest = seconds_left(left, known_rates(self.batch.runs), self.config["parallel"], overhead) if left else None
         number = f"[{self.count - len(self.left):{len(str(self.count))}}/{self.count}]"
@@ -275,8 +275,8 @@ def outcome(
         return f"{job['label']}: failed: {failure(job)}"
     if job["type"] != "run":
         return f"{job['label']}: drawn"
-    known, names = read_metrics(target), {"image_auroc": "image ROC-AUC", "pixel_auroc": "pixel ROC-AUC", "aupro": "PRO"}
-    values = [f"{what} {100 * known[key]:.1f} %" for key, what in names.items() if known.get(key) is not None]
+    metrics, names = read_metrics(target), {"image_auroc": "image ROC-AUC", "pixel_auroc": "pixel ROC-AUC", "aupro": "PRO"}
+    values = [f"{what} {100 * metrics[key]:.1f} %" for key, what in names.items() if metrics.get(key) is not None]
     return f"{job['label']}: {', '.join(values) or 'done'}"
 
 # %% ../../nbs/paper/10_batch.ipynb #8edf18bb
@@ -323,16 +323,16 @@ def forecast(
     due: list,  # from `to_do`
 ) -> None:
     "Print what a batch would do."
-    jobs, kinds = config["jobs"], Counter(job["type"] for job in config["jobs"].values())
+    jobs, counts = config["jobs"], Counter(job["type"] for job in config["jobs"].values())
     wanted = [target for target in due if jobs[target]["type"] == "run"]
     drawn = [jobs[target]["label"] for target in due if jobs[target]["type"] == "notebook"]
     about = describe_batch(batch)
     print(f"{about[0].upper()}{about[1:]}; runs in {batch.runs}.")
     if not batch.draw_only:
-        print(f"{kinds['run']} runs: {kinds['run'] - len(wanted)} finished, {len(wanted)} to do" + (":" if wanted else "."))
+        print(f"{counts['run']} runs: {counts['run'] - len(wanted)} finished, {len(wanted)} to do" + (":" if wanted else "."))
     for target in wanted:
         print(f"  {jobs[target]['label']}: {Path(target).parent}")
-    print(f"{kinds['notebook']} notebooks: {kinds['notebook'] - len(drawn)} as they should be, {len(drawn)} to draw" + (f": {', '.join(drawn)}." if drawn else "."))
+    print(f"{counts['notebook']} notebooks: {counts['notebook'] - len(drawn)} as they should be, {len(drawn)} to draw" + (f": {', '.join(drawn)}." if drawn else "."))
     print(f"Page: {batch.report / 'index.html'}" + ("." if f"{batch.report}/index.html" in due else ", as it should be."))
     if due:
         rates, source = known_rates(batch.runs), ", from finished runs" if wanted else ""
@@ -358,7 +358,7 @@ def check_images(
             try:
                 marks[where] = marks.get(where) or fingerprint(find_category(*where))
             except InputError:
-                continue  # a run that still has to be made will say what is wrong
+                continue  # the run itself reports what is wrong
             if Run(folder).provenance["fingerprint"] != marks[where]:
                 raise InputError(f"{str(folder)!r} is a run on other images than those in '{where[0]}/{where[1]}': choose another --runs, or move it away.")
 
@@ -382,7 +382,7 @@ def make_data(
 # %% ../../nbs/paper/10_batch.ipynb #1fefe7ee
 def paper(
     batch: Batch,
-    dry_run: bool = False,  # say what would be done, and do nothing
+    dry_run: bool = False,  # print what would be done, and do nothing
 ) -> bool:  # whether all is well
     "Make what is missing. Raises `InputError` before anything is started, `RunBusy` where another batch is at work, `RuntimeError` where Snakemake fails."
     jobs = all_jobs(batch)
@@ -408,11 +408,11 @@ def plan_only(
     jobs: dict,  # from `all_jobs`
 ) -> None:
     "Print what a batch would do, and leave nothing behind."
-    known = Path(".snakemake").exists()
+    existed = Path(".snakemake").exists()
     with tempfile.TemporaryDirectory() as folder:
         config = write_config(batch, jobs, Path(folder))
         forecast(batch, config, to_do(batch, config))
-    if not known:
+    if not existed:
         shutil.rmtree(".snakemake", ignore_errors=True)
 
 # %% ../../nbs/paper/10_batch.ipynb #7b267be5
@@ -421,12 +421,12 @@ def print_summary(
     jobs: dict,  # from `all_jobs`
 ) -> bool:  # whether all is well
     "Print what there is now, and what failed."
-    bad = {target: job for target, job in jobs.items() if failure(job)}
-    for kind, what in {"run": "runs", "notebook": "notebooks"}.items():
-        targets = [target for target, job in jobs.items() if job["type"] == kind]
+    failed = {target: job for target, job in jobs.items() if failure(job)}
+    for job_type, what in {"run": "runs", "notebook": "notebooks"}.items():
+        targets = [target for target, job in jobs.items() if job["type"] == job_type]
         if targets:
-            print(f"{what}: {len([target for target in targets if target not in bad])} of {len(targets)}")
-    for target, job in bad.items():
+            print(f"{what}: {len([target for target in targets if target not in failed])} of {len(targets)}")
+    for target, job in failed.items():
         print(f"failed: {job['label']}: {failure(job)} (see {Path(target).parent if job['type'] == 'run' else job['log']})", file=sys.stderr)
     print(batch.report / "index.html")
-    return not bad
+    return not failed

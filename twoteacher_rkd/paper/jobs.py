@@ -44,7 +44,7 @@ class Batch:
     cores: int = 1  # processor cores to use; on a cluster: jobs in the queue at a time
     slots: int = 1  # runs that share one GPU
     profile: str = ""  # a Snakemake profile: a name from nbs/paper/profiles, or a folder; empty computes here
-    draw_only: bool = False  # make no run; without a data folder the finished runs say which categories there are
+    draw_only: bool = False  # make no run; without a data folder the categories are those of the finished runs
 
     def __post_init__(self):
         check_batch(self)
@@ -62,15 +62,15 @@ class Batch:
         return [name for name in manifest().items if not self.only or name in self.only]
 
     @cached_property
-    def found(self) -> str:
-        "The collection that is found by looking, for all items; empty where the manifest says which each is about."
+    def own_collection(self) -> str:
+        "The collection in the data folder or among the runs, for all items; empty where each item has the collection of the manifest."
         return find_collection(self)
 
     @cached_property
     def plans(self) -> dict:
-        "Which runs the items mean, on the data they speak of: mvtec, btad or none."
+        "The plan of the items about each data: mvtec, btad or none."
         paper = {"mvtec": "mvtec", "btad": "btad", "none": "mvtec"}
-        return {wanted: make_plan(self, self.found or (data if self.data_root else "lines")) for wanted, data in paper.items()}
+        return {name: make_plan(self, self.own_collection or (data if self.data_root else "lines")) for name, data in paper.items()}
 
 # %% ../../nbs/paper/09_jobs.ipynb #0a39882d
 def make_plan(
@@ -89,21 +89,21 @@ def make_plan(
 # %% ../../nbs/paper/09_jobs.ipynb #2c237412
 def find_collection(
     batch: Batch,
-) -> str:  # spelled out, or a name of the manifest; empty where the data folder holds mvtec or btad, and where none is given
+) -> str:  # a list or a name of the manifest; empty where the data folder holds mvtec or btad, and where none is given
     "The categories in the data folder itself, or, to draw only, those that were run. Raises `InputError` where there are none."
     from twoteacher_rkd.paper.plan import format_collection
     from twoteacher_rkd.utils import choose
 
     if batch.data_root:
         paper = any((Path(batch.data_root) / layout).is_dir() for layout in ("mvtec", "btad"))
-        found = [] if paper else categories_in(batch.data_root)
+        pairs = [] if paper else categories_in(batch.data_root)
     else:
-        found = finished_categories(batch) if batch.draw_only else []
-    if not found:
+        pairs = finished_categories(batch) if batch.draw_only else []
+    if not pairs:
         return ""
     for name in batch.categories:
-        choose(name, [category for _, category in found], "category")
-    return format_collection([(layout, category) for layout, category in found if category in (batch.categories or [category])])
+        choose(name, [category for _, category in pairs], "category")
+    return format_collection([(layout, category) for layout, category in pairs if category in (batch.categories or [category])])
 
 # %% ../../nbs/paper/09_jobs.ipynb #e51e045a
 def categories_in(
@@ -129,11 +129,11 @@ def finished_categories(
 
     plan, items = make_plan(batch, "lines"), manifest().items
     names = {plan.recipe(name, seed).name: name for item in batch.items for name in items[item].recipes for seed in plan.seed_list()}
-    found = categories_run(batch.runs, set(names))
-    if names and not found:
+    pairs = categories_run(batch.runs, set(names))
+    if names and not pairs:
         raise InputError(f"Below {batch.runs!r} there is no finished run of what is asked for, such as LAYOUT/CATEGORY/{next(iter(names))}: "
                          "give the folder with --runs, and the --preset, --weights, --epochs, --set and --seeds that its runs were made with.")
-    return found
+    return pairs
 
 # %% ../../nbs/paper/09_jobs.ipynb #3488d29e
 def data_folder(
@@ -143,16 +143,16 @@ def data_folder(
     "The folder that holds a collection's categories."
     if not batch.data_root:
         return "data/lines" if data == "lines" else ""
-    return str(Path(batch.data_root) / ("" if batch.found else data))
+    return str(Path(batch.data_root) / ("" if batch.own_collection else data))
 
 # %% ../../nbs/paper/09_jobs.ipynb #17554543
 def categories_there(
     batch: Batch,
 ) -> dict:  # collection -> category -> whether there are images of it
-    "Which categories the chosen items speak of."
+    "The categories that the chosen items are about."
     from twoteacher_rkd.paper.plan import manifest
 
-    all_there, there = batch.found or not batch.data_root, {}
+    all_there, there = batch.own_collection or not batch.data_root, {}
     for plan in (batch.plans[manifest().items[name].data] for name in batch.items):
         folder = Path(data_folder(batch, plan.data))
         there[plan.data] = {name: bool(all_there or (folder / name).is_dir()) for members in plan.groups.values() for name in members}
@@ -160,9 +160,9 @@ def categories_there(
 
 # %% ../../nbs/paper/09_jobs.ipynb #d5b1ef34
 def check_batch(
-    batch: Batch,  # possibly nonsense
+    batch: Batch,
 ) -> None:
-    "Raise `InputError` for the first word that makes no sense."
+    "Raise `InputError` for the first wrong option."
     from twoteacher_rkd.paper.plan import manifest
     from twoteacher_rkd.utils import InputError, choose, pick_device
 
@@ -178,9 +178,9 @@ def check_batch(
     for name in manifest().recipes:
         for seed in batch.plans["mvtec"].seed_list():
             batch.plans["mvtec"].recipe(name, seed)
-    known = {name: there for categories in categories_there(batch).values() for name, there in categories.items()}
+    folders = {name: there for categories in categories_there(batch).values() for name, there in categories.items()}
     for name in (*batch.categories, *batch.ablations):
-        if not known[choose(name, known, "category")]:
+        if not folders[choose(name, folders, "category")]:
             raise InputError(f"There is no folder for category {name!r} in {batch.data_root!r}.")
 
 # %% ../../nbs/paper/09_jobs.ipynb #05295619
@@ -205,8 +205,8 @@ def run_jobs(
 
     there, jobs = categories_there(batch), {}
     for plan, category, name, seed in needed_runs(batch.items, batch.plans) if not batch.draw_only else []:
-        wanted = [batch.categories, batch.ablations if name != "full" else ()]
-        if there[plan.data][category] and all(category in some for some in wanted if some):
+        chosen = [batch.categories, batch.ablations if name != "full" else ()]
+        if there[plan.data][category] and all(category in names for names in chosen if names):
             folder = plan.folder(category, name, seed)
             parameters = {"data_root": data_folder(batch, plan.data), "category": category, "dataset": plan.layouts[category], "preset": batch.preset, "epochs": 0,
                           "seed": seed, "settings": f"{batch.settings};{manifest().recipes[name]}".strip("; "), "device": batch.device, "out": batch.runs}
@@ -246,8 +246,8 @@ def notebook_job(
     save = str(batch.report / "tables") if name.startswith("table") else batch.figures or str(batch.report / "figures")
     common = {"runs": batch.runs, "data": ";".join(dict.fromkeys(plan.data for plan in plans)), "preset": batch.preset, "settings": plan.settings, "seeds": batch.seeds,
               "save": save, "data_root": data_folder(batch, plan.data)}
-    known = papermill.inspect_notebook(str(notebook))
-    return {"type": "notebook", "label": name, "notebook": str(notebook), "parameters": {key: value for key, value in common.items() if key in known},
+    declared = papermill.inspect_notebook(str(notebook))
+    return {"type": "notebook", "label": name, "notebook": str(notebook), "parameters": {key: value for key, value in common.items() if key in declared},
             "inputs": [str(notebook), *package_files()], "needs": [[f"{folder}/{file}" for file in files] for folder in runs],
             "log": f"{batch.report}/.batch/logs/{name}.log"}
 
@@ -335,7 +335,7 @@ def do_job() -> None:
     try:
         with gpu_slot(Path(file).parent, config["gpus"], config["slots"]) if job["type"] == "run" and config["gpus"] else nullcontext():
             failed = {"run": make_run, "notebook": make_notebook, "page": make_report}[job["type"]](Path(target), job, config)
-    except Exception as error:  # whatever it was, it is said in the log
+    except Exception as error:  # of any kind: its sentence goes to the log
         failed = f"{type(error).__name__}: {error}"
     if failed:
         sys.exit(f"failed: {failed}")
@@ -410,9 +410,9 @@ def make_notebook(
     config: dict,  # the batch's file
 ) -> str:  # what went wrong, in a sentence; empty if nothing did
     "Draw a table or figure."
-    draft, kind, sentence, _ = execute_notebook(job)
-    keep_notebook(draft, target, bool(kind))
-    return f"{kind}: {sentence}" if kind else ""
+    draft, error, sentence, _ = execute_notebook(job)
+    keep_notebook(draft, target, bool(error))
+    return f"{error}: {sentence}" if error else ""
 
 # %% ../../nbs/paper/09_jobs.ipynb #cdad8d8d
 def make_run(
@@ -423,18 +423,18 @@ def make_run(
     "Make a run through its notebook."
     from filelock import FileLock
 
-    folder, kind = target.parent, "RunBusy"
-    while kind == "RunBusy":
+    folder, error = target.parent, "RunBusy"
+    while error == "RunBusy":
         with FileLock(folder.with_name(f".{folder.name}.lock")):  # the one that `runner.workspace` takes
             pass
-        draft, kind, sentence, details = execute_notebook(job)
+        draft, error, sentence, details = execute_notebook(job)
     if (folder / "metrics.json").exists():
-        keep_notebook(draft, target, bool(kind))
-    elif kind:
-        keep_failure(folder, draft, f"{details}\n\n{kind}: {sentence}\n")
+        keep_notebook(draft, target, bool(error))
+    elif error:
+        keep_failure(folder, draft, f"{details}\n\n{error}: {sentence}\n")
     else:
         return f"Its result is not in {str(folder)!r}: the package was changed while the batch was at work. Start it again."
-    return sentence if not kind or kind in ("InputError", "TrainingError", "DeadKernelError") else f"{kind}: {sentence}"
+    return sentence if not error or error in ("InputError", "TrainingError", "DeadKernelError") else f"{error}: {sentence}"
 
 # %% ../../nbs/paper/09_jobs.ipynb #0bd9308c
 def keep_failure(

@@ -50,8 +50,6 @@ def check_results(
     outside = [name for name in scores["image"].astype(str) if leads_out(name)]
     if outside:
         raise InputError(f"scores.csv names the image {outside[0]!r}, which lies outside of the category's folder: do not use this table, or correct the name.")
-    if not (pd.api.types.is_numeric_dtype(scores["score"]) and scores["label"].isin((0, 1)).all()):
-        raise InputError("The table scores.csv is damaged: each score must be a number and each label 0 or 1: run it again.")
     if maps.ndim != 3 or len(maps) != len(scores):
         raise InputError(f"scores.csv has {len(scores)} images, but maps.npz has shape {maps.shape}: they are of two runs, run it again.")
     if masks is not None and masks.shape != maps.shape:

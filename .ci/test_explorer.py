@@ -309,7 +309,7 @@ def check_own_image(user, folder, scores):
     user.until(score.count, "The uploaded image was not scored.", seconds=PATIENCE / 1000)
     expect(abs(float(score.inner_text()) - row.score) < 2e-3, f"The image scored {score.inner_text()}, but {row.score} in the run.")
     user.photograph("own-image")
-    for name, words in (("notes.png", "is not an image in a format that is read"), ("moving.png", "it holds 2 pictures, not one"),
+    for name, words in (("notes.png", "is not an image in a format that is read"), ("moving.png", "it holds several pages or frames, not one picture"),
                         ("huge.png", "more than the 50 MB that can be sent")):
         user.drop(folder / name)
         user.says(words)

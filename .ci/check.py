@@ -89,7 +89,10 @@ def backward() -> list[str]:
 def notebooks() -> list[str]:
     wrong = []
     for path in NBS.rglob("*.ipynb"):
-        cells, name = json.loads(path.read_text(encoding="utf-8"))["cells"], path.relative_to(ROOT)
+        book, name = json.loads(path.read_text(encoding="utf-8")), path.relative_to(ROOT)
+        cells, extra = book["cells"], sorted(set(book["metadata"]) - {"kernelspec", "language_info"})
+        if extra:
+            wrong.append(f"{name} stores {', '.join(extra)} in its metadata, such as the state of widgets: remove it.")
         tagged = sum("parameters" in cell["metadata"].get("tags", []) for cell in cells)
         if path.parent == NBS / "paper" and not path.stem[0].isdigit() and path.stem not in WITHOUT_PARAMETERS and tagged != 1:
             wrong.append(f"{name} has {tagged} cells tagged 'parameters' instead of one.")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NBS, PACKAGE = ROOT / "nbs", ROOT / "twoteacher_rkd"
-ROOMS = ("stopping", "utils", "recipe", "data", "method", "experiment", "drawing", "lines", "inspection", "explorer", "paper", "cli")  # a module imports from rooms before its own
+ROOMS = ("stopping", "utils", "recipe", "data", "method", "experiment", "drawing", "lines", "inspection", "explorer", "paper", "cli")  # in order of import
 SEVERAL_DEFINITIONS = {"experiment/metrics"}  # notebooks that may define small functions together
 CHEAP = {  # notebooks of a few seconds, whose stored texts are compared with what they give now
     "stopping", "utils", "data/convert", "data/region", "method/mscam", "method/iaff", "method/student", "experiment/threshold",

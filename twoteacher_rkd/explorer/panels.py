@@ -336,7 +336,7 @@ def verdict_html(
     name, image = verdict(row.label, row.score, threshold), as_text(row.image)
     truth = f"defect type {as_text(row.kind).replace('_', ' ')}" if row.label else "normal image"
     sign, css = ("✗", "rkd-verdict rkd-wrong") if name in WRONG else ("✓", "rkd-verdict")
-    return (f'<div class="{css}"><b>{sign} {name}</b> <span>({truth})</span><br>score {row.score:.4g}, threshold {threshold:.4g}<br>'
+    return (f'<div class="{css}"><b>{sign} {name}</b> <span>({truth})<br>score {row.score:.4g}, threshold {threshold:.4g}</span><br>'
             f'<span class="rkd-name" title="{image}">{image}</span></div>')
 
 # %% ../../nbs/explorer/02_panels.ipynb #788a962f

@@ -9,7 +9,7 @@ __all__ = ['LEAST_VALIDATION', 'PATIENCE', 'learning_rate', 'last_minimum', 'bat
 
 # %% ../../nbs/experiment/02_training.ipynb #cell-002
 import math
-import os
+import sys
 import time
 from pathlib import Path
 
@@ -21,7 +21,8 @@ from tqdm import tqdm
 from .features import FeatureCache
 from ..method.losses import distillation_loss
 from ..recipe import Recipe, recipe_to_json
-from ..utils import InputError, keep_memory
+from ..stopping import uninterrupted
+from ..utils import InputError, keep_memory, whole_file
 
 # %% ../../nbs/experiment/02_training.ipynb #cell-005
 def learning_rate(
@@ -140,12 +141,14 @@ def train_epoch(
     recipe: Recipe,  # gives everything else
     epoch: int,  # from 0
     bar: tqdm,  # moves by one per batch
+    losses: list,  # of the batches that are done, empty for a new epoch; is filled
     step=train_step,  # or a `RecordedStep`
 ) -> float:  # mean loss
     "All batches of one epoch. Raises `TrainingError` where a loss is not finite."
-    order, losses = batches(len(cache), recipe, epoch), []
-    for features in cache.epoch(order):
-        losses.append(step(model, optimizer, features, recipe))
+    order = batches(len(cache), recipe, epoch)
+    for features in cache.epoch(order[len(losses):]):
+        with uninterrupted():
+            losses.append(step(model, optimizer, features, recipe))
         bar.update()
     losses = torch.stack(losses).tolist()
     for number, loss in enumerate(losses):
@@ -182,12 +185,13 @@ def save_checkpoint(
     optimizer: torch.optim.Optimizer,
     history: list,  # one dict per finished epoch
     identity: str,  # of the run; must match at resumption
+    losses: list = (),  # of the finished batches of an unfinished epoch, scalars
+    seconds: float = 0.0,  # of these batches
 ) -> None:
     "Write a checkpoint. If that fails, the old one stays."
     state = {key: value for key, value in model.state_dict().items() if not key.startswith("teachers.")}
-    draft = path.with_suffix(".draft")
-    torch.save({"model": state, "optimizer": optimizer.state_dict(), "history": history, "identity": identity}, draft)
-    os.replace(draft, path)
+    with whole_file(path) as draft, draft.open("wb") as file:
+        torch.save({"model": state, "optimizer": optimizer.state_dict(), "history": history, "identity": identity, "losses": list(losses), "seconds": seconds}, file)
 
 # %% ../../nbs/experiment/02_training.ipynb #cell-022
 def load_checkpoint(
@@ -195,19 +199,21 @@ def load_checkpoint(
     model: nn.Module,  # is changed
     optimizer: torch.optim.Optimizer,  # is changed
     identity: str,  # of the run
-) -> list:  # the history so far
-    "Continue from a checkpoint. Raises `InputError` where it is damaged or of another run."
+) -> tuple:  # the history so far; losses and seconds of an unfinished epoch
+    "Continue from a checkpoint; a damaged one is ignored, with a note. Raises `InputError` where it is of another run."
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
+        history, losses, seconds = saved["history"], saved.get("losses", []), saved.get("seconds", 0.0)
         if saved["identity"] != identity:
             raise InputError(f"Checkpoint {str(path)!r} is of another recipe or other images: delete it to start again.")
-        model.load_state_dict(saved["model"], strict=False)
-        optimizer.load_state_dict(saved["optimizer"])
-        return saved["history"]
     except InputError:
         raise
-    except Exception as error:
-        raise InputError(f"Checkpoint {str(path)!r} cannot be read ({type(error).__name__}): delete it to start again.") from None
+    except Exception as error:  # whatever torch.load makes of a damaged file
+        print(f"note: checkpoint {str(path)!r} cannot be read ({type(error).__name__}); training starts again.", file=sys.stderr)
+        return [], [], 0.0
+    model.load_state_dict(saved["model"], strict=False)
+    optimizer.load_state_dict(saved["optimizer"])
+    return history, losses, seconds
 
 # %% ../../nbs/experiment/02_training.ipynb #cell-024
 PATIENCE = 20  # times as long as writing a checkpoint took, until the next one
@@ -223,19 +229,26 @@ def fit(
     optimizer = torch.optim.Adam(model.trainable(), lr=recipe.learning_rate, betas=(0.5, 0.999), fused=True)
     keep_memory()
     identity = recipe_to_json(recipe) + fingerprint
-    history = load_checkpoint(checkpoint, model, optimizer, identity) if checkpoint and checkpoint.exists() else []
+    history, losses, spent = load_checkpoint(checkpoint, model, optimizer, identity) if checkpoint and checkpoint.exists() else ([], [], 0.0)
     cache, steps, on_gpu = FeatureCache(model, images, recipe), len(batches(len(images), recipe, 0)), next(model.parameters()).is_cuda
+    losses = [loss.to(cache.images.device) for loss in losses]
     prepare(optimizer, on_gpu)
     due = 0  # when the next checkpoint is
-    with tqdm(total=recipe.epochs * steps, initial=len(history) * steps, unit="batch", desc="train", mininterval=1) as bar:
+    with tqdm(total=recipe.epochs * steps, initial=len(history) * steps + len(losses), unit="batch", desc="train", mininterval=1) as bar:
         for epoch in range(len(history), recipe.epochs):
-            start = time.perf_counter()
+            start = time.perf_counter() - spent
             training_mode(model, recipe, epoch)
             rate = set_rate(optimizer, learning_rate(recipe, epoch))
             if epoch in (len(history), first_frozen(recipe)):
                 step = RecordedStep() if on_gpu else train_step
-            loss = train_epoch(model, optimizer, cache, recipe, epoch, bar, step)
+            try:
+                loss = train_epoch(model, optimizer, cache, recipe, epoch, bar, losses, step)
+            except KeyboardInterrupt:
+                if checkpoint:
+                    save_checkpoint(checkpoint, model, optimizer, history, identity, losses, time.perf_counter() - start)
+                raise
             history.append({"epoch": epoch + 1, "loss": loss, "learning_rate": rate, "seconds": round(time.perf_counter() - start, 3)})
+            losses, spent = [], 0.0
             if checkpoint and time.perf_counter() >= due:
                 saving = time.perf_counter()
                 save_checkpoint(checkpoint, model, optimizer, history, identity)

@@ -255,7 +255,7 @@ def other_detector(
     run: str,  # that the results are of
     threshold: float,  # that they are of
 ) -> InputError:
-    "What is said where results of two detectors would be mixed."
+    "The error where results of two detectors would be mixed."
     return InputError(f"{shown(str(out))!r} holds results of another detector or threshold ({run}, {threshold:.6g}): choose another --out.")
 
 # %% ../../nbs/inspection/02_record.ipynb #8a1f001e
@@ -389,7 +389,7 @@ def latest(
     source: str,  # real path of the folder
     name: str,  # of a file in it
 ) -> tuple:  # the content's SHA-256 and the reason, as they were judged last; None twice where it was not
-    "What the record says of a file."
+    "The latest judgement of a file."
     rows = self.rows("SELECT sha256, reason FROM judgement WHERE source = ? AND name = ? ORDER BY id DESC LIMIT 1", stored(source), stored(name))
     return rows[0] if rows else (None, None)
 

@@ -215,8 +215,8 @@ def find(
         mark = signature(path)
     except OSError:
         return None
-    known, file = self.states.get(name), self.waiting.get(name)
-    if known and known.signature == mark and known.state in ("judged", "not judged") and name not in self.retry:
+    state, file = self.states.get(name), self.waiting.get(name)
+    if state and state.signature == mark and state.state in ("judged", "not judged") and name not in self.retry:
         return None
     if file and file.signature == mark:
         return file
@@ -603,7 +603,7 @@ def drift_summary(
 def status(
     out: Path,  # folder of the results
 ) -> dict:  # JSON-ready
-    "What a record says now. Raises `InputError` where there is none."
+    "The content of a record, and the present state of its folders. Raises `InputError` where there is none."
     with read_record(out) as connection:
         origin = read_origin(connection)
         (judged, defective, since, last), = connection.execute("SELECT count(score), total(defective), min(time), max(time) FROM verdict")

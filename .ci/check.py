@@ -11,10 +11,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 NBS, PACKAGE = ROOT / "nbs", ROOT / "twoteacher_rkd"
-ROOMS = ("utils", "recipe", "data", "method", "experiment", "drawing", "lines", "inspection", "explorer", "paper", "cli")  # a module imports from rooms before its own
+ROOMS = ("stopping", "utils", "recipe", "data", "method", "experiment", "drawing", "lines", "inspection", "explorer", "paper", "cli")  # in order of import
 SEVERAL_DEFINITIONS = {"experiment/metrics"}  # notebooks that may define small functions together
 CHEAP = {  # notebooks of a few seconds, whose stored texts are compared with what they give now
-    "utils", "data/convert", "data/region", "method/mscam", "method/iaff", "method/student", "experiment/threshold",
+    "stopping", "utils", "data/convert", "data/region", "method/mscam", "method/iaff", "method/student", "experiment/threshold",
     "paper/aggregation", "paper/comparison", "paper/statements", "paper/audit", "paper/table1", "paper/table7", "paper/figure1"}
 WITHOUT_PARAMETERS = {"audit"}  # paper notebooks that take nothing
 PRIVATE = re.compile(rf"{re.escape(str(ROOT))}/|/home/|/root/|/tmp/|\b0x[0-9a-f]{{8,}}")  # places of one machine, memory addresses

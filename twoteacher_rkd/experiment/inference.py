@@ -30,8 +30,8 @@ def foldable(
     second: nn.Module,  # the next one
 ) -> bool:
     "Whether two layers are a convolution and its batch norm."
-    plain = isinstance(first, nn.Conv2d) or (isinstance(first, nn.ConvTranspose2d) and first.groups == 1)
-    return plain and isinstance(second, nn.BatchNorm2d)
+    convolution = isinstance(first, nn.Conv2d) or (isinstance(first, nn.ConvTranspose2d) and first.groups == 1)
+    return convolution and isinstance(second, nn.BatchNorm2d)
 
 # %% ../../nbs/experiment/05_inference.ipynb #20e789ff
 def fold_norms(
@@ -50,7 +50,7 @@ def for_inference(
     model: nn.Module,  # a trained `TwoTeacherRKD`; is left as it is
     recipe: Recipe,  # gives the precision
 ) -> nn.Module:  # a copy that cannot be trained, on the same device
-    "The fastest equal of a trained model, for `compute_maps`."
+    "A faster form of a trained model with the same maps, for `compute_maps`."
     fast = copy.deepcopy(model).eval().requires_grad_(False)
     fold_norms(fast)
     calibration, fast.calibration = fast.calibration, None  # it compares in single precision
@@ -63,7 +63,7 @@ def as_inputs(
     model: nn.Module,  # from `for_inference`
     images: Tensor,  # (B, 3, S, S), bytes
 ) -> Tensor:  # (B, 3, S, S), in the type and on the device of the model's weights
-    "What such a model takes."
+    "Images as the input of a model from `for_inference`."
     weight = next(model.parameters())
     return normalize(images.to(weight.device)).to(weight.dtype, memory_format=torch.channels_last)
 
@@ -73,8 +73,8 @@ def compute_maps(
     model: nn.Module,  # from `for_inference`
     images: Tensor,  # (B, 3, S, S), bytes
     recipe: Recipe,  # gives fusion and smoothing
-    valid_mask: Tensor | None = None,  # (B, S, S) or (S, S), bool; None: everything
-) -> Tensor:  # (B, S, S), float32, on the model's device; 0 where nothing is scored
+    valid_mask: Tensor | None = None,  # (B, S, S) or (S, S), bool; None: all
+) -> Tensor:  # (B, S, S), float32, on the model's device; 0 at invalid pixels
     "The anomaly maps of a batch of images (Section 3.4)."
     maps = anomaly_map(*model(as_inputs(model, images)), images.shape[-1], recipe.map_fusion, recipe.sigma, model.calibration or distance_maps)
     return maps if valid_mask is None else maps * valid_mask.to(maps.device)
@@ -91,10 +91,10 @@ def predict_maps(
     model: nn.Module,  # trained; is left as it is
     images: Tensor,  # (N, 3, S, S), bytes
     recipe: Recipe,  # gives precision, fusion and smoothing
-    valid_mask: Tensor | None = None,  # (N, S, S), bool, from `load_valid_masks`; None: everything
+    valid_mask: Tensor | None = None,  # (N, S, S), bool, from `load_valid_masks`; None: all
     batch_size: int = 8,  # images at once
     what: str = "test images",  # named by the progress bar
-) -> Tensor:  # (N, S, S), float32, on the CPU; 0 where nothing is scored
+) -> Tensor:  # (N, S, S), float32, on the CPU; 0 at invalid pixels
     "The anomaly maps of images (Section 3.4)."
     fast, maps = for_inference(model, recipe), torch.empty(len(images), *images.shape[2:])
     keep_memory()
@@ -107,7 +107,7 @@ def predict_maps(
 @torch.inference_mode()
 def calibrate_model(
     model: nn.Module,  # trained, with a `Calibration`; that is changed
-    images: Tensor,  # (N, 3, S, S), bytes, normal, those it was trained on
+    images: Tensor,  # (N, 3, S, S), bytes, the training images
     recipe: Recipe,  # gives the precision
     batch_size: int = 8,  # images at once
 ) -> None:
@@ -117,11 +117,11 @@ def calibrate_model(
 
 # %% ../../nbs/experiment/05_inference.ipynb #score-table
 def score_table(
-    category: Category,  # whose test images were scored
+    category: Category,  # of the test images
     maps: Tensor,  # (N, S, S), in their order
     masks: Tensor = None,  # (N, S, S), bool, or None where there are none
 ) -> pd.DataFrame:  # image, kind, label, score, pixels
-    "What each test image scored; `pixels` counts the defective ones at the maps' size."
+    "The score of each test image; `pixels` counts the defective ones at the maps' size."
     return pd.DataFrame({
         "image": [sample.image.relative_to(category.root).as_posix() for sample in category.test],
         "kind": [sample.defect_type for sample in category.test],

@@ -85,7 +85,7 @@ class ThresholdCounts:
     false_positives: torch.Tensor  # (..., thresholds) normals that score at least the threshold
     normals: torch.Tensor  # (...) all normals
     overlap: torch.Tensor | None = None  # (..., thresholds) mean share of a region that scores at least the threshold
-    highest: torch.Tensor | None = None  # (thresholds,) the highest score of each group, the threshold itself where it stands alone
+    highest: torch.Tensor | None = None  # (thresholds,) the highest score of each group, the threshold itself in a group of one
 
     @property
     def new_true_positives(self) -> torch.Tensor:
@@ -111,9 +111,9 @@ def rising(
 
 def normal_pixels(
     masks: torch.Tensor,  # bool, any shape
-    valid_mask: torch.Tensor | None = None,  # bool, same shape: what counts at all; None: everything
+    valid_mask: torch.Tensor | None = None,  # bool, same shape: valid pixels; None: all
 ) -> torch.Tensor:  # bool, same shape
-    "What is normal: neither a defect nor left out."
+    "The normal pixels: valid and without a defect."
     return ~masks if valid_mask is None else valid_mask & ~masks
 
 def lookup(
@@ -121,18 +121,18 @@ def lookup(
     values: torch.Tensor,  # (values,), same device; fast if they are rising too
     right: bool = False,  # count equal scores too
 ) -> torch.Tensor:  # (values,) int64
-    "How many scores are less than each value: with NumPy on a CPU, which goes on from the value before."
+    "How many scores are less than each value: with NumPy on a CPU, whose search starts at the value before."
     if not scores.is_cpu:
         return torch.searchsorted(scores, values, right=right)
     return torch.from_numpy(np.searchsorted(scores.numpy(), values.numpy(), "right" if right else "left"))
 
 # %% ../../nbs/experiment/03_metrics.ipynb #90bf32ff
-THRESHOLDS = 2**22  # at most so many scores of defects are told apart
+THRESHOLDS = 2**22  # at most this many scores of defects stay distinct
 
 def tie_starts(
     defects: torch.Tensor,  # (defects,) their scores, rising
-) -> torch.Tensor:  # (thresholds,) int64, where in `defects` those begin that count as equal
-    "Equal scores; where there are more than `THRESHOLDS` distinct ones, neighbours too."
+) -> torch.Tensor:  # (thresholds,) int64, where the groups of equal scores begin in `defects`
+    "Groups of equal scores; with more than `THRESHOLDS` distinct ones, neighbours are joined too."
     new = torch.ones_like(defects, dtype=torch.bool)
     new[1:] = defects[1:] != defects[:-1]
     starts = new.nonzero().flatten()
@@ -147,9 +147,9 @@ def threshold_counts(
     labels: torch.Tensor,  # bool, any shape
     scores: torch.Tensor,  # float, same shape and device
     shares: Callable | None = None,  # masks -> (defects,) float64, the part of its region that each defective pixel is
-    valid_mask: torch.Tensor | None = None,  # bool, same shape and device: what counts at all; None: everything
+    valid_mask: torch.Tensor | None = None,  # bool, same shape and device: valid pixels; None: all
 ) -> ThresholdCounts:
-    "Sort once, chunk by chunk, and count. Both classes must be there, and no defect that does not count."
+    "Sort once, chunk by chunk, and count. Both classes must occur, and each defect must be valid."
     defects = rising(pick(scores, labels))
     starts = tie_starts(defects)
     lowest, highest = defects[starts], defects[torch.cat([starts[1:], starts.new_tensor([len(defects)])]) - 1]
@@ -249,20 +249,20 @@ def region_shares(
 # %% ../../nbs/experiment/03_metrics.ipynb #cell-029
 def keep_valid(
     masks: torch.Tensor,  # (images, height, width) bool
-    valid_mask,  # bool, of a shape that broadcasts to it: what counts at all; None: everything
-) -> tuple:  # masks without what does not count; `scored` as a tensor of their shape, or None; how many pixels count
-    "Leave out what is not scored."
+    valid_mask,  # bool, of a shape that broadcasts to it: valid pixels; None: all
+) -> tuple:  # masks without invalid pixels; `valid_mask` as a tensor of their shape, or None; number of valid pixels
+    "Remove invalid pixels from masks."
     if valid_mask is None:
         return masks, None, masks.numel()
-    valid_mask = as_tensor(valid_mask, "pixels that are scored").to(masks.device, torch.bool).expand_as(masks)
+    valid_mask = as_tensor(valid_mask, "valid pixels").to(masks.device, torch.bool).expand_as(masks)
     return masks & valid_mask, valid_mask, int(valid_mask.count_nonzero())
 
 def check_pixels(
     masks,  # (images, height, width), 1 where there is a defect
     maps,  # (images, height, width), higher means more anomalous
     valid_mask=None,  # as for `keep_valid`
-) -> tuple:  # masks as bool, maps as float, `scored` as bool or None, all on the maps' device
-    "All as tensors. Raises `InputError` for unusable values, and where no pixel or every pixel is marked."
+) -> tuple:  # masks as bool, maps as float, `valid_mask` as bool or None, all on the maps' device
+    "Check them and return tensors. Raises `InputError` for unusable values, and where no pixel or every pixel is marked."
     masks, maps = check_pair(masks, maps, ("masks", "maps"))
     if maps.ndim != 3:
         raise InputError(f"Masks and maps must have shape (images, height, width), not {tuple(maps.shape)}: reshape or stack them.")
@@ -395,7 +395,7 @@ def rd4ad_image(
     mask: torch.Tensor,  # (height, width) bool, with a defect
     values: torch.Tensor,  # (height, width) float
     limit: float,  # FPR must be smaller
-    valid_mask: torch.Tensor | None = None,  # (height, width) bool: what counts at all; None: everything
+    valid_mask: torch.Tensor | None = None,  # (height, width) bool: valid pixels; None: all
 ) -> float:
     "The area that RD4AD's code computes for one image."
     low, high = (float(end) for end in (values if valid_mask is None else values[valid_mask]).aminmax())
@@ -490,7 +490,7 @@ def pixel_histograms(
     masks: torch.Tensor,  # (images, height, width) bool
     maps: torch.Tensor,  # (images, height, width) float, same device
     grid: torch.Tensor,  # (bins,) lower ends of the bins, falling; the last is -infinity
-    valid_mask: torch.Tensor | None = None,  # as the masks, which mark nothing else: what counts at all; None: everything
+    valid_mask: torch.Tensor | None = None,  # as the masks, which mark valid pixels only; None: all
 ) -> torch.Tensor:  # (3, images, bins) float64: defective pixels, normal pixels, sum over regions of their share
     "One histogram of each kind for each image."
     ends, bins = grid.flip(0), len(grid)
@@ -532,7 +532,7 @@ def evaluate_images(
     n: int = 1000,  # resamples of the interval
     seed: int = 88,  # of the drawing
 ) -> dict:  # `IMAGE_KEYS`, None where all labels are the same
-    "All image figures. Raises `InputError` for unusable values."
+    "All image metrics. Raises `InputError` for unusable values."
     labels, scores = check_pair(labels, scores)
     if labels.all() or not labels.any():
         return dict.fromkeys(IMAGE_KEYS)
@@ -548,7 +548,7 @@ def evaluate_pixels(
     limit: float = 0.3,  # of the false positive rate, for both PRO figures
     valid_mask=None,  # as for `keep_valid`
 ) -> dict:  # `PIXEL_KEYS`
-    "All pixel figures from one sort. Raises `InputError` as `aupro` does."
+    "All pixel metrics from one sort. Raises `InputError` as `aupro` does."
     counts = pixel_counts(masks, maps, valid_mask)
     intervals = bootstrap_pixels(masks, maps, n=n, seed=seed, limit=limit, counts=counts, valid_mask=valid_mask)
     values = (roc_area(counts), *intervals["pixel_auroc"], pr_area(counts), f1_scores(counts).max(),
@@ -563,9 +563,9 @@ def evaluate(
     maps=None,  # (images, height, width), higher means more anomalous; needed with masks
     n: int = 1000,  # resamples of the intervals
     seed: int = 88,  # of the drawing
-    valid_mask=None,  # as for `keep_valid`: of the pixels; image scores come with their own
+    valid_mask=None,  # as for `keep_valid`: of the pixels; image scores have it applied already
 ) -> dict:  # `IMAGE_KEYS` and `PIXEL_KEYS`, fractions from 0 to 1, or None where it cannot be measured
-    "Every figure of a test set, with bootstrap intervals. Raises `InputError` for unusable values."
+    "Every metric of a test set, with bootstrap intervals. Raises `InputError` for unusable values."
     result = {**evaluate_images(labels, scores, n, seed), **dict.fromkeys(PIXEL_KEYS)}
     if masks is not None:
         masks, maps = check_pair(masks, maps, ("masks", "maps"))

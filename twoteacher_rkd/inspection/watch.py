@@ -6,17 +6,15 @@
 __all__ = ['WINDOW', 'LEVEL', 'QUIET', 'STILL', 'PAUSE', 'REFRESH', 'overlay', 'save_overlay', 'Drift', 'drift_figure',
            'resume_drift', 'signature', 'list_source', 'File', 'Arrivals', 'find', 'look', 'Reading', 'read_file',
            'read_batches', 'settle', 'Inspection', 'judge', 'process', 'written', 'refresh', 'look_again',
-           'run_inspection', 'Account', 'take_account', 'finish', 'run_origin', 'check_apart', 'stoppable',
-           'inspect_run', 'drift_summary', 'status', 'status_text']
+           'run_inspection', 'Account', 'take_account', 'finish', 'run_origin', 'check_apart', 'inspect_run',
+           'drift_summary', 'status', 'status_text']
 
 # %% ../../nbs/inspection/03_watch.ipynb #033c9177
 import os
 import signal
-import threading
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from pathlib import Path
@@ -33,7 +31,8 @@ from ..drawing.style import DEFECTIVE, INK, NotebookFigure
 from ..experiment.runs import Run
 from ..experiment.threshold import LEAST_IMAGES
 from .detector import Detector, Prediction, judge_batch, no_verdict, read_ahead
-from .record import FileState, Judgement, Origin, Record, file_states, hours, read_origin, read_record, shown, stored
+from .record import FileState, Judgement, Origin, Record, file_states, hours, plain_errors, read_origin, read_record, shown, stored
+from ..stopping import stoppable
 from ..utils import InputError
 
 # %% ../../nbs/inspection/03_watch.ipynb #9768034f
@@ -545,21 +544,6 @@ def check_apart(
         raise InputError(f"--out {shown(str(out))!r} and the images {shown(str(source))!r} lie in one another, so overlays would be taken for images: "
                          "give an --out beside the images.")
 
-# %% ../../nbs/inspection/03_watch.ipynb #9d00001e
-@contextmanager
-def stoppable():
-    "SIGTERM raises `KeyboardInterrupt`, with its number, as Ctrl-C does without."
-    def stop(number, _):
-        raise KeyboardInterrupt(number)
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    earlier = signal.signal(signal.SIGTERM, stop)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, earlier)
-
 # %% ../../nbs/inspection/03_watch.ipynb #97adae23
 def inspect_run(
     folder: Path,  # of a finished run
@@ -578,7 +562,7 @@ def inspect_run(
         passed = f" ({listing.summary()})" if listing.passed_over else ""
         raise InputError(f"There is no image in {shown(str(images))!r}{passed}: give an image, or a folder that holds some.")
     detector = Detector.load(folder, false_alarms, threshold, device)
-    with stoppable(), Record(out, run_origin(Run(folder), detector.threshold)) as record:
+    with stoppable(), Record(out, run_origin(Run(folder), detector.threshold)) as record, plain_errors(record.path):
         if record.adopted:
             say(f"{record.adopted} verdicts of an older version were read. It did not write down their folder and content, so they are kept, and the images judged anew.")
         inspection, stopped = Inspection(detector, images, record, overlays, watch, say), 0

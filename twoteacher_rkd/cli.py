@@ -61,7 +61,7 @@ def check(
     dataset: Annotated[Dataset, typer.Option(help="Layout of the data; detected from the folders if not given.")] = None,
 ):
     "Name the layout of a data set, count its images, and list its problems (status 2) and notes."
-    from twoteacher_rkd.data.datasets import check_root, describe, detect_dataset, find_category, list_categories
+    from twoteacher_rkd.data.datasets import check_root, describe, detect_dataset, find_category, left_out, list_categories
     from twoteacher_rkd.data.survey import findings
     from twoteacher_rkd.utils import InputError
 
@@ -80,6 +80,8 @@ def check(
         for sentence in notes:
             print(f"  note: {sentence}")
         total += len(problems)
+    for sentence in left_out(data_root, layout):
+        print(f"note: {sentence}")
     if total:
         raise InputError(f"{total} problem(s) in {str(data_root)!r}, listed above: repair them first.")
 

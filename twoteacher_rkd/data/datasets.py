@@ -4,12 +4,12 @@
 
 # %% auto #0
 __all__ = ['LAYOUTS', 'OWN', 'DATASETS', 'MVTEC_TEXTURES', 'MVTEC_OBJECTS', 'BTAD_CATEGORIES', 'MVTEC_COUNTS', 'CSV_COLUMNS',
-           'SMALLEST_SIDE', 'Category', 'Layout', 'or_none', 'is_category', 'check_root', 'tables_in',
-           'category_folders', 'guess_layout', 'detect_dataset', 'csv_files', 'list_categories', 'find_mask',
-           'find_test', 'find_category', 'has_masks', 'csv_rows', 'named_file', 'row_sample', 'read_csv_rows',
-           'raise_first', 'count_problems', 'layout_problems', 'wants_masks', 'useless', 'mask_facts', 'read_images',
-           'file_problems', 'leaks', 'region_problems', 'problems', 'too_few', 'file_names', 'fingerprint',
-           'training_fingerprint', 'describe_sizes', 'describe']
+           'SMALLEST_SIDE', 'Category', 'Layout', 'or_none', 'is_category', 'check_root', 'first_line', 'head_of',
+           'tables_in', 'category_folders', 'guess_layout', 'detect_dataset', 'csv_files', 'list_categories',
+           'left_out', 'find_mask', 'find_test', 'find_category', 'has_masks', 'check_csv_columns', 'csv_rows',
+           'named_file', 'row_sample', 'read_csv_rows', 'raise_first', 'count_problems', 'layout_problems',
+           'wants_masks', 'useless', 'mask_facts', 'read_images', 'file_problems', 'leaks', 'region_problems',
+           'problems', 'too_few', 'file_names', 'fingerprint', 'training_fingerprint', 'describe_sizes', 'describe']
 
 # %% ../../nbs/data/04_datasets.ipynb #a4b46f9d
 import csv
@@ -105,14 +105,35 @@ def check_root(
 # %% ../../nbs/data/04_datasets.ipynb #2ba4c4e1
 CSV_COLUMNS = ("path", "split", "label")  # of a CSV; `mask` may be missing
 
+def first_line(
+    head: bytes,  # the beginning of a CSV
+) -> tuple[str, list[str]]:  # what separates its fields; the names of its columns
+    "The columns of a CSV. The separator is the one of comma, semicolon and tab that gives most of `CSV_COLUMNS`."
+    text = head.decode("utf-8-sig", "replace")
+    def names(separator):
+        try:
+            return [name.strip() for name in next(csv.reader(io.StringIO(text, newline=""), delimiter=separator), [])]
+        except csv.Error:
+            return []
+    separator = max((",", ";", "\t"), key=lambda separator: len({*CSV_COLUMNS} & {*names(separator)}))
+    return separator, names(separator)
+
+# %% ../../nbs/data/04_datasets.ipynb #csv-head
+def head_of(
+    path: Path,  # a CSV
+) -> bytes:
+    "Enough of a CSV for its first line. Raises `InputError` where it cannot be read."
+    with open_file(path) as file:
+        return file.read(10_000)
+
+# %% ../../nbs/data/04_datasets.ipynb #csv-tables
 def tables_in(
     folder: Path,
 ) -> list[Path]:
-    "The CSVs directly in a folder whose first line names the columns that are needed."
+    "The CSVs directly in a folder that name at least two of the columns that are needed; `read_table` says what else is wrong with one."
     def fits(path):
-        with open_file(path) as file:
-            return set(CSV_COLUMNS) <= {name.strip() for name in file.readline(10_000).decode("utf-8-sig", "replace").split(",")}
-    return [check_name(path) for path in entries(folder) if path.suffix.lower() == ".csv" and os.access(path, os.R_OK) and path.is_file() and fits(path)]
+        return len({*CSV_COLUMNS} & {name.lower() for name in first_line(or_none(head_of, path) or b"")[1]}) >= 2
+    return [check_name(path) for path in entries(folder) if path.suffix.lower() == ".csv" and path.is_file() and fits(path)]
 
 # %% ../../nbs/data/04_datasets.ipynb #73899602
 def category_folders(
@@ -189,6 +210,24 @@ def list_categories(
         raise InputError(f"{root} is laid out as {other!r}, not as {dataset!r}: give dataset {other!r}.")
     return [name for name, guess in guesses.items() if guess in readable]
 
+# %% ../../nbs/data/04_datasets.ipynb #left-out
+def left_out(
+    root,  # the folder that holds the categories
+    dataset: str,  # a name from `DATASETS`
+) -> list[str]:  # one sentence each
+    "CSVs and folders with images that are none of the categories of `list_categories`."
+    root, names = check_root(root), set(list_categories(root, dataset))
+    tables, folders = (names, set()) if dataset == "csv" else (set(), names)
+    sentences = []
+    for path in entries(root):
+        if path.suffix.lower() == ".csv" and path.is_file() and path.stem not in tables:
+            other = f"its first line has no columns {', '.join(CSV_COLUMNS)} in UTF-8"
+            sentences.append(f"{path} is left out: {'folders and CSVs cannot be mixed, give dataset csv' if path in tables_in(root) else other}.")
+        elif os.path.isdir(path) and path.name not in folders and not tables and (is_category(path) or or_none(every_image, path)):
+            reason = f"it is laid out as {guess_layout(path)!r}" if is_category(path) else "it has images, but neither train nor test in it"
+            sentences.append(f"{path} is left out: {reason}.")
+    return sentences
+
 # %% ../../nbs/data/04_datasets.ipynb #cell-028
 def find_mask(
     image: Path,  # a defective image
@@ -239,27 +278,42 @@ def has_masks(
     "Whether pixel metrics can be computed: some test image has a mask."
     return any(sample.mask is not None for sample in category.test)
 
+# %% ../../nbs/data/04_datasets.ipynb #csv-columns
+def check_csv_columns(
+    path: Path,  # of the CSV
+    columns: list[str],  # from `first_line`
+) -> None:
+    "Raise `InputError` where a needed column is missing, or a column that is read occurs twice."
+    if lacking := [name for name in CSV_COLUMNS if name not in columns]:
+        words = f"its first line has {', '.join(columns)}" if columns else "it is empty"
+        raise InputError(f"{path} has no column {' and no column '.join(lacking)}; {words}. Its first line should be {','.join(CSV_COLUMNS)},mask, in UTF-8.")
+    if twice := [name for name in (*CSV_COLUMNS, "mask") if columns.count(name) > 1]:
+        raise InputError(f"{path} has the column {' and the column '.join(twice)} twice: keep one.")
+
 # %% ../../nbs/data/04_datasets.ipynb #86bde600
 def csv_rows(
     path: Path,  # of the CSV
 ) -> list[tuple[int, dict]]:  # line and column -> text, without spaces around it
-    "The rows of a CSV. Raises `InputError` where it cannot be read or lacks a column."
+    "The rows of a CSV, without those that are empty. Raises `InputError` where it cannot be read, or lacks a column or has it twice."
+    with open_file(path) as file:
+        data = file.read()
+    separator, columns = first_line(data[:10_000])
+    check_csv_columns(path, columns)
+    rows, line = [], 1
     try:
-        with open_file(path) as file:
-            data = file.read()
-        reader = csv.DictReader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True)
-        columns, rows = [name.strip() for name in reader.fieldnames or []], []
+        reader = csv.reader(io.StringIO(data.decode("utf-8-sig"), newline=""), strict=True, delimiter=separator)
+        next(reader)
         for row in reader:
-            if None in row:
-                raise InputError(f"{path}, line {reader.line_num}: this row has more fields than there are columns; put a name with a comma in it between quotes.")
-            rows.append((reader.line_num, {name: (text or "").strip() for name, text in zip(columns, row.values(), strict=True)}))
+            if any(row[len(columns):]):
+                raise InputError(f"{path}, line {reader.line_num}: this row has more fields than there are columns; "
+                                 f"put a name with a {separator!r} in it between quotes.")
+            if any(row):
+                rows.append((reader.line_num, dict.fromkeys(columns, "") | {name: text.strip() for name, text in zip(columns, row, strict=False)}))
+            line = reader.line_num
     except UnicodeDecodeError as error:
         raise InputError(f"{path}, line {data[:error.start].count(10) + 1}: this is not UTF-8; save the file in that encoding.") from None
-    except csv.Error as error:  # the line that does not end well is not counted yet
-        raise InputError(f"{path}, line {min(reader.line_num + 1, len(data.splitlines()))}: this is no row of a CSV ({error}).") from None
-    if lacking := [name for name in CSV_COLUMNS if name not in columns]:
-        found = f"its first line has {', '.join(columns)}" if columns else "it is empty"
-        raise InputError(f"{path} has no column {' and no column '.join(lacking)}; {found}. Its first line should be {','.join(CSV_COLUMNS)},mask.")
+    except csv.Error as error:
+        raise InputError(f"{path}, line {line + 1}: this is no row of a CSV ({error}).") from None
     if not rows:
         raise InputError(f"{path} has no rows: write one per image below its first line.")
     return rows

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SUFFIXES', 'MOST_BYTES', 'has_suffix', 'check_name', 'entries', 'images_in', 'folders_in', 'Listing', 'file_type',
-           'Walk', 'look', 'walk', 'every_image', 'open_file', 'file_digest']
+           'Walk', 'walk_folder', 'walk', 'every_image', 'open_file', 'file_digest']
 
 # %% ../../nbs/data/01_files.ipynb #files-imports
 import errno
@@ -122,7 +122,7 @@ class Walk:
             self.images.append(path)
 
 # %% ../../nbs/data/01_files.ipynb #files-look
-def look(
+def walk_folder(
     walked: Walk,  # is updated
     folder: Path,  # next in the walk
 ) -> None:
@@ -151,7 +151,7 @@ def walk(
             if linked:
                 walked.add(path, os.stat(path))
             else:
-                look(walked, path)
+                walk_folder(walked, path)
         except (FileNotFoundError, NotADirectoryError):
             if linked:
                 walked.passed_over[path] = "link to nothing"  # a folder that is gone meanwhile holds nothing

@@ -17,9 +17,9 @@ from PIL import Image, ImageChops
 from scipy.spatial.distance import cdist
 from scipy.stats import median_abs_deviation
 
-from .datasets import Category, has_masks, look, or_none, problems, raise_first, too_few
+from .datasets import Category, has_masks, or_none, problems, raise_first, read_images, too_few
 from .files import Listing, walk
-from .images import fit, region_mask, white_level
+from .images import fit_square, region_mask, white_level
 from .pictures import FULL, Picture, bands
 
 # %% ../../nbs/data/05_survey.ipynb #6c4ce170
@@ -37,7 +37,7 @@ def image_facts(
         steps += ImageChops.difference(gray.crop((1, 0, width, bottom - top)), gray.crop((0, 0, width - 1, bottom - top))).histogram()
     red, green, blue, brightness = counts @ levels / (width * height)
     gray_rows, gray_columns = (lambda first, last, part=part: part(first, last).convert("L") for part in (picture.rows, picture.columns))
-    small = fit(gray_rows, gray_columns, picture.size, THUMBNAIL, "squeeze", "L", 0, Image.Resampling.BOX)
+    small = fit_square(gray_rows, gray_columns, picture.size, THUMBNAIL, "squeeze", "L", 0, Image.Resampling.BOX)
     small = np.asarray(small, np.float32).ravel()
     return {
         "stored": f"{picture.image.format} {picture.image.mode}" + (" 16 bits" if picture.deep else ""), "largest": picture.largest, "alpha": picture.alpha,
@@ -54,9 +54,9 @@ MEASURED = ["image", "part", "digest", "stored", "largest", "alpha", "width", "h
 
 def survey(
     category: Category,  # from `find_category`
-) -> tuple[pd.DataFrame, list[dict]]:  # a row per readable image, named as seen from the category's folder; all rows of `look`
+) -> tuple[pd.DataFrame, list[dict]]:  # a row per readable image, named as seen from the category's folder; all rows of `read_images`
     "Measure all images of a category."
-    rows = look(category, image_facts)
+    rows = read_images(category, image_facts)
     table = pd.DataFrame(rows, columns=MEASURED)
     table = table[table.stored.notna()].reset_index(drop=True)
     return table.assign(image=[path.relative_to(category.root).as_posix() for path in table.image]), rows

@@ -257,6 +257,8 @@ def predict(
     account = inspect_run(run, images, out, false_alarms, threshold, overlays.value, watch, device, lambda sentence: tqdm.write(sentence, file=sys.stderr))
     print(f"{account.judged} images judged, {account.defective} called defective (threshold {account.threshold:.4f})")
     print(f"{shown(str(images))}: {account}")
+    if account.stopped and not watch:
+        print(f"stopped: {len(account.named('waiting'))} images wait; the same command goes on with them", file=sys.stderr)
     if account.lost:
         print(f"{account.lost} overlays could not be written", file=sys.stderr)
     print(shown(str(out)))

@@ -130,7 +130,7 @@ def head_of(
 def tables_in(
     folder: Path,
 ) -> list[Path]:
-    "The CSVs directly in a folder that name at least two of the columns that are needed; `read_table` says what else is wrong with one."
+    "The CSVs directly in a folder that name at least two of the columns that are needed; `read_csv_rows` reports what else is wrong with one."
     def fits(path):
         return len({*CSV_COLUMNS} & {name.lower() for name in first_line(or_none(head_of, path) or b"")[1]}) >= 2
     return [check_name(path) for path in entries(folder) if path.suffix.lower() == ".csv" and path.is_file() and fits(path)]

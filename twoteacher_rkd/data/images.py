@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MOST_BETWEEN', 'MEAN_COLOUR', 'WHOLE', 'IMAGENET_MEAN', 'IMAGENET_STD', 'Sample', 'in_threads', 'white_level',
-           'mask_levels', 'mask_style', 'mask_and_style', 'read_mask', 'on_square', 'narrowed', 'fit', 'square_rgb',
-           'frame', 'load_image', 'load_images', 'resize_mask', 'load_masks', 'region_mask', 'read_region',
-           'valid_masks', 'load_valid_masks', 'normalize']
+           'mask_levels', 'mask_style', 'mask_and_style', 'read_mask', 'on_square', 'narrowed', 'fit_square',
+           'square_rgb', 'frame', 'load_image', 'load_images', 'resize_mask', 'load_masks', 'region_mask',
+           'read_region', 'valid_masks', 'load_valid_masks', 'normalize']
 
 # %% ../../nbs/data/03_images.ipynb #4676dc4b
 import os
@@ -164,7 +164,7 @@ def narrowed(
 # %% ../../nbs/data/03_images.ipynb #img-fit
 WHOLE = 2**24  # pixels, padding included: so much is resized in one step
 
-def fit(
+def fit_square(
     rows: Callable,  # (first, after the last) -> these rows as an image
     columns: Callable,  # the same of the transposed image
     size: tuple[int, int],  # width and height of the image
@@ -179,7 +179,7 @@ def fit(
     if across * down <= WHOLE:
         return on_square(rows(0, size[1]), aspect, colour).resize((side, side), filter)
     if size[1] > size[0]:
-        return fit(columns, rows, size[::-1], side, aspect, mode, colour, filter).transpose(Image.Transpose.TRANSPOSE)
+        return fit_square(columns, rows, size[::-1], side, aspect, mode, colour, filter).transpose(Image.Transpose.TRANSPOSE)
     def ground(size):
         return Image.new(mode, size, colour)
     narrow = narrowed(rows, size, across, side, ground, filter)
@@ -192,7 +192,7 @@ def square_rgb(
     aspect: str = "squeeze",  # or `letterbox`
 ) -> np.ndarray:  # uint8 (S, S, 3)
     "An image as the model gets it."
-    return np.array(fit(picture.rows, picture.columns, picture.size, side, aspect))
+    return np.array(fit_square(picture.rows, picture.columns, picture.size, side, aspect))
 
 # %% ../../nbs/data/03_images.ipynb #0b9695f5
 def frame(
@@ -243,7 +243,7 @@ def resize_mask(
             return Image.fromarray(mask[top:bottom].astype(dtype) * dtype(marked))
         def columns(left, right):
             return Image.fromarray(mask[:, left:right].T.astype(dtype) * dtype(marked))
-        return np.asarray(fit(rows, columns, mask.shape[::-1], size, aspect, "L" if dtype is np.uint8 else "F", 0))
+        return np.asarray(fit_square(rows, columns, mask.shape[::-1], size, aspect, "L" if dtype is np.uint8 else "F", 0))
     small = resized(np.uint8, 255) >= 128
     if small.any():
         return small
@@ -270,7 +270,7 @@ def load_masks(
 # %% ../../nbs/data/03_images.ipynb #35bc9de9
 def region_mask(
     path: Path,  # a mask image
-) -> np.ndarray:  # bool (H, W), True where parts are scored, something in it
+) -> np.ndarray:  # bool (H, W), True at valid pixels, at least one
     "A region of interest in its file's size. Raises `InputError` naming the file where it is unreadable, or black all over."
     def marked(picture):
         return np.concatenate([np.asarray(picture.rows(top, bottom).convert("L")) > 127 for top, bottom in bands(*picture.size)])
@@ -284,7 +284,7 @@ def read_region(
     path: Path | None,  # a mask image, or None
     size: int,  # S, pixels a side
     aspect: str = "squeeze",  # or `letterbox`
-) -> np.ndarray | None:  # bool (S, S), True where parts are scored; None where everything is
+) -> np.ndarray | None:  # bool (S, S), True at valid pixels; None where all are
     "A region of interest at the model's size. Raises `InputError` as `region_mask` does."
     return None if path is None else resize_mask(region_mask(path), size, aspect)
 
@@ -295,7 +295,7 @@ def valid_masks(
     aspect: str,  # `squeeze` or `letterbox`
     region: np.ndarray | None,  # (S, S), bool, from `read_region`
 ) -> torch.Tensor | None:  # bool (N, S, S); None where every pixel counts
-    "Which pixels of each square are scored: the region, which keeps to the image, or all that the image reaches."
+    "The valid pixels of each square: the region within the image, or the whole image."
     if region is not None:
         return torch.from_numpy(region).expand(len(sizes), -1, -1)
     if aspect == "squeeze":

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['FORMAT', 'BLANK', 'ROUNDING', 'PRECISION', 'TOLERANCE', 'import_optional', 'on_ground', 'half_squares', 'Pipeline',
-           'file_facts', 'sealed_digest', 'seal', 'check_seal', 'write_onnx', 'run_onnx', 'compare_outputs', 'drafts',
-           'export_onnx', 'to_openvino', 'file_fact', 'run_openvino', 'after_convolutions', 'quantise', 'set_threshold',
-           'Int8', 'in_int8', 'write_openvino', 'export_openvino']
+           'file_facts', 'sealed_digest', 'seal_export', 'check_export', 'write_onnx', 'run_onnx', 'compare_outputs',
+           'drafts', 'export_onnx', 'to_openvino', 'file_fact', 'run_openvino', 'after_convolutions', 'quantise',
+           'set_threshold', 'Int8', 'in_int8', 'write_openvino', 'export_openvino']
 
 # %% ../../nbs/inspection/04_export.ipynb #cc819c08
 import copy
@@ -129,14 +129,14 @@ def sealed_digest(
     return total.hexdigest()
 
 # %% ../../nbs/inspection/04_export.ipynb #6e16a570
-def seal(
+def seal_export(
     path: Path,  # a file that was written with `BLANK` among its facts; is changed
 ) -> None:
     "Put a file's digest in its place."
     path.write_bytes(path.read_bytes().replace(BLANK.encode(), sealed_digest(path).encode()))
 
 # %% ../../nbs/inspection/04_export.ipynb #0f61755f
-def check_seal(
+def check_export(
     path: Path,  # an exported file
     digest: str,  # that it carries; empty where it has none
 ) -> None:
@@ -161,7 +161,7 @@ def write_onnx(
         node.metadata_props.clear()
     program.model.metadata_props.update({**described, "sha256": BLANK})
     program.save(path)
-    seal(path)
+    seal_export(path)
 
 # %% ../../nbs/inspection/04_export.ipynb #d36c2ed7
 def run_onnx(
@@ -174,7 +174,7 @@ def run_onnx(
     options.log_severity_level = 3  # it warns of every input that has a default
     options.intra_op_num_threads = threads
     session = runtime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    check_seal(path, session.get_modelmeta().custom_metadata_map.get("sha256", ""))
+    check_export(path, session.get_modelmeta().custom_metadata_map.get("sha256", ""))
     return lambda images, **inputs: session.run(["map", "score", "defect"], {"images": images, **inputs})
 
 # %% ../../nbs/inspection/04_export.ipynb #6219fcf5
@@ -278,7 +278,7 @@ def run_openvino(
     openvino = import_optional("openvino")
     if isinstance(network, str | Path):
         path, network = network, openvino.Core().read_model(network)
-        check_seal(path, file_fact(network, "sha256"))
+        check_export(path, file_fact(network, "sha256"))
     precision = file_fact(network, "precision") or PRECISION
     compiled = openvino.compile_model(network, "CPU", {"INFERENCE_PRECISION_HINT": precision, **settings})
 
@@ -362,7 +362,7 @@ def write_openvino(
     for name, value in {**described, "precision": PRECISION, "sha256": BLANK}.items():
         network.set_rt_info(value, ["twoteacher_rkd", name])
     import_optional("openvino").save_model(network, path, compress_to_fp16=True)
-    seal(path)
+    seal_export(path)
 
 # %% ../../nbs/inspection/04_export.ipynb #5403a70d
 TOLERANCE = {"fp16": 0.05, "int8": 0.3}  # of an OpenVINO file's maps, as a share of their range; measured below

@@ -539,6 +539,8 @@ def check_apart(
     "Raise `InputError` where there is no source, or where one of them lies in the other: the overlays would be judged."
     if not os.path.exists(source):
         raise InputError(f"There is no image or folder {shown(str(source))!r}: give one.")
+    if not (os.path.isfile(source) or os.path.isdir(source)):
+        raise InputError(f"{shown(str(source))!r} is neither a regular file nor a folder: give an image, or a folder that holds some.")
     images, results = Path(os.path.realpath(source)), Path(os.path.realpath(out))
     if images.is_relative_to(results) or (images.is_dir() and results.is_relative_to(images)):
         raise InputError(f"--out {shown(str(out))!r} and the images {shown(str(source))!r} lie in one another, so overlays would be taken for images: "

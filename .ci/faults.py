@@ -105,7 +105,8 @@ def content(folder):
     "What must be equal: all results, less what tells a time."
     run = Run(folder)
     names = {"model.safetensors", "scores.csv", "normals.csv", "threshold.json", "region.png"}
-    return {**{path.name: path.read_bytes() for path in folder.iterdir() if path.name in names}, "maps": run.maps.tobytes(), "history": run.history.drop(columns="seconds").to_csv(),
+    return {**{path.name: path.read_bytes() for path in folder.iterdir() if path.name in names},
+            "maps": run.maps.tobytes(), "history": run.history.drop(columns="seconds").to_csv(),
             "metrics": {name: value for name, value in run.metrics.items() if not name.endswith("seconds")}, "fingerprint": run.provenance["fingerprint"]}
 
 
@@ -223,8 +224,9 @@ def try_signals(root, full):
         expect(content(root / f"s{trial}" / whole.relative_to(root / "whole")) == content(whole), "A run that was stopped and went on differs from one that was not.")
         shutil.rmtree(root / f"s{trial}")
     status, waited, _ = run(root / "twice", signal.SIGINT, 0.6 * span, again=True)
-    return [{"work": "rkd run", "signals": sum(stopped.values()) - stopped[0], "finished before": stopped[0], 
-             "seconds to stop, median": round(float(np.median(seconds)), 2), "seconds to stop, most": round(max(seconds), 2), "results that differ": 0, "a second signal, seconds": round(waited, 2)}]
+    return [{"work": "rkd run", "signals": sum(stopped.values()) - stopped[0], "finished before": stopped[0],
+             "seconds to stop, median": round(float(np.median(seconds)), 2), "seconds to stop, most": round(max(seconds), 2),
+             "results that differ": 0, "a second signal, seconds": round(waited, 2)}]
 
 
 PARTS = {"run": try_run, "signals": try_signals}

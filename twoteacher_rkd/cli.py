@@ -6,7 +6,7 @@
 __all__ = ['app', 'Commands', 'show_version', 'options', 'lines', 'Dataset', 'check', 'region', 'RawLayout', 'convert',
            'note_precision', 'set_threads', 'note_threshold', 'print_metrics', 'run', 'execute_run_notebook',
            'Overlays', 'predict', 'status', 'export_images', 'validation_samples', 'export', 'paper', 'explore',
-           'write_text', 'bench', 'main']
+           'write_output', 'bench', 'main']
 
 # %% ../nbs/03_cli.ipynb #cell-002
 import signal
@@ -76,7 +76,7 @@ def check(
     dataset: Annotated[Dataset, typer.Option(help="Layout of the data; detected from the folders if not given.")] = None,
 ):
     "Name the layout of a data set, count its images, and list its problems (status 2) and notes."
-    from twoteacher_rkd.data.datasets import check_root, describe, detect_dataset, find_category, list_categories
+    from twoteacher_rkd.data.datasets import check_root, describe, detect_dataset, find_category, left_out, list_categories
     from twoteacher_rkd.data.survey import findings
     from twoteacher_rkd.utils import InputError
 
@@ -95,6 +95,8 @@ def check(
         for sentence in notes:
             print(f"  note: {sentence}")
         total += len(problems)
+    for sentence in left_out(data_root, layout):
+        print(f"note: {sentence}")
     if total:
         raise InputError(f"{total} problem(s) in {str(data_root)!r}, listed above: repair them first.")
 
@@ -270,6 +272,8 @@ def predict(
     account = inspect_run(run, images, out, false_alarms, threshold, overlays.value, watch, device, lambda sentence: tqdm.write(sentence, file=sys.stderr))
     print(f"{account.judged} images judged, {account.defective} called defective (threshold {account.threshold:.4f})")
     print(f"{shown(str(images))}: {account}")
+    if account.stopped and not watch:
+        print(f"stopped: {len(account.named('waiting'))} images wait; the same command goes on with them", file=sys.stderr)
     if account.lost:
         print(f"{account.lost} overlays could not be written", file=sys.stderr)
     print(shown(str(out)))
@@ -414,7 +418,7 @@ def explore(
         if data_root and find_image(first, results.category, data_root) is None:
             raise InputError(f"--data-root {str(data_root)!r} does not hold {first!r} of {results.category!r}: give the folder that holds the category's folder.")
     if static:
-        write_text(static, contact_sheet(folders[0], data_root, threshold))
+        write_output(static, contact_sheet(folders[0], data_root, threshold))
         print(static)
     else:
         addresses = {"run": folders[0], "compare": folders[1] if len(folders) > 1 else "", "runs": (runs or folders[0].parents[2]).absolute(),
@@ -422,15 +426,15 @@ def explore(
         serve({name: str(path) for name, path in addresses.items()}, port, browser)
 
 # %% ../nbs/03_cli.ipynb #07734deb
-def write_text(
+def write_output(
     path: Path,
     text: str,
 ) -> None:
-    "Write a file. Raises `InputError` where it cannot be written."
-    from twoteacher_rkd.utils import InputError
+    "Write a file, whole or not at all. Raises `InputError` where it cannot be written."
+    from twoteacher_rkd.utils import InputError, write_text
 
     try:
-        path.write_text(text, encoding="utf-8")
+        write_text(path, text)
     except OSError as error:
         raise InputError(f"{str(path)!r} cannot be written ({error.strerror}): choose another file.") from None
 
@@ -457,13 +461,13 @@ def bench(
         raise InputError(f"rounds is {rounds}: give at least 1.")
     set_threads(threads)
     if out:
-        write_text(out, "[]\n")  # before minutes are spent
+        write_output(out, "[]\n")  # before minutes are spent
     rows = measure(read_recipe(preset, settings=";".join(settings)), rounds, device=device, variants=tuple(names))
     for row in rows:
         kept = {True: ", features kept", False: "", None: ""}[row["cached"]]
         print(f"{row['variant']:13}{row['precision']:6}{row['what'] + kept:22}{row['seconds']:8.3f} s  ({row['low']:.3f} to {row['high']:.3f})")
     if out:
-        write_text(out, json.dumps(rows, indent=1) + "\n")
+        write_output(out, json.dumps(rows, indent=1) + "\n")
         print(out)
 
 # %% ../nbs/03_cli.ipynb #cell-017

@@ -22,7 +22,7 @@ from tqdm import tqdm
 
 from ..data.images import normalize
 from ..recipe import Recipe
-from ..utils import free_memory
+from ..utils import draft_of, free_memory, remove_drafts
 
 # %% ../../nbs/experiment/01_features.ipynb #346008d7
 @torch.no_grad()
@@ -115,7 +115,8 @@ def find_place(
         return
     if device.type == "cpu":
         file = cache_folder() / features_name(cache.model, cache.images, cache.recipe)
-        draft = file.with_name(f"{file.name}.{os.getpid()}.draft")
+        remove_drafts(file.parent)
+        draft = draft_of(file)
         with suppress(FileNotFoundError, RuntimeError):  # no such file, or one that is too short
             os.utime(file)  # used just now
             cache.kept, cache.missing = shaped(torch.from_file(str(file), False, size, dtype=torch.uint8), features, count), set()

@@ -33,7 +33,7 @@ from ..experiment.inference import image_scores, predict_maps
 from ..experiment.threshold import check_threshold, choose_threshold
 from ..method.losses import anomaly_map
 from ..recipe import Recipe, recipe_to_json
-from ..utils import InputError
+from ..utils import InputError, draft_of, remove_drafts
 
 # %% ../../nbs/inspection/04_export.ipynb #749e3097
 def import_optional(
@@ -221,7 +221,8 @@ def drafts(
         raise InputError(f"The file to write is {str(path)!r}: its name must end in {suffix}.")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=path.parent, prefix=".export-") as folder:
+        remove_drafts(path.parent)
+        with tempfile.TemporaryDirectory(dir=path.parent, prefix=f"{draft_of(path).name}.") as folder:
             yield Path(folder) / path.name
             for file in sorted(Path(folder).iterdir()):
                 os.replace(file, path.parent / file.name)

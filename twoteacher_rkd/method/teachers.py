@@ -14,7 +14,6 @@ from pathlib import Path
 
 import torch
 import torchvision
-from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import get_model, get_model_weights, list_models
@@ -110,9 +109,9 @@ def read_weights(
     except pickle.UnpicklingError:
         raise InputError(f"Weights file {str(path)!r} holds more than tensors, or is damaged; opening it could run code, so it was not opened. "
                          "Save its state_dict as .safetensors.") from None
-    except (SafetensorError, RuntimeError, EOFError, ValueError, OSError, KeyError) as error:
+    except Exception as error:  # whatever the readers make of a damaged file
         raise InputError(f"Weights file {str(path)!r} is damaged or no weights file ({(str(error) or type(error).__name__).splitlines()[0]}): fetch it again.") from None
-    if not isinstance(tensors, dict) or not all(isinstance(value, Tensor) for value in tensors.values()):
+    if not isinstance(tensors, dict) or not all(isinstance(name, str) and isinstance(value, Tensor) for name, value in tensors.items()):
         raise InputError(f"Weights file {str(path)!r} holds no plain state_dict (name to tensor): save model.state_dict().")
     return tensors
 

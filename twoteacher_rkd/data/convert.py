@@ -41,7 +41,7 @@ def draw_split(
     share: float,  # from 0 up to, but not including, 1
     seed: int,
 ) -> list[Row]:  # every one with a split
-    "Decide what is trained on where the layout does not say. Raises `InputError` for a share that is none."
+    "Draw the split where the layout has none. Raises `InputError` for an impossible share."
     if not 0 <= share < 1:
         raise InputError(f"share is {share}: it must be at least 0 and less than 1.")
     def item(row):

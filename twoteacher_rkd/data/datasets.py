@@ -32,17 +32,17 @@ from ..utils import InputError, choose
 # %% ../../nbs/data/04_datasets.ipynb #20f5dc53
 @dataclass(frozen=True)
 class Category:
-    "The images of one product: normal ones to train on, normal and defective ones to test on."
+    "The images of one product: normal training images, normal and defective test images."
     dataset: str  # a name from `DATASETS`
     name: str  # of its folder, or of its CSV without `.csv`
     root: Path  # its folder, or the one that holds its CSV: what file names are relative to
     train: tuple[Sample, ...]  # all of them normal
     test: tuple[Sample, ...]  # may be empty in a set of your own
-    region: Path | None = None  # mask image, white where parts are scored; None: everywhere
+    region: Path | None = None  # mask image, white at valid pixels; None: all
 
     @property
     def region_file(self) -> Path:
-        "Where its region of interest is, if it has one."
+        "The path of its region of interest, if it has one."
         return self.root / (f"{self.name}.region.png" if self.dataset == "csv" else "region.png")
 
 # %% ../../nbs/data/04_datasets.ipynb #cell-008
@@ -76,7 +76,7 @@ def or_none(
     function,  # of a path, such as `images_in`
     path: Path,  # a file or folder
 ):
-    "What the function gives, or None where it raises `InputError`: for what another check reports, or what is nobody's data."
+    "The function's value, or None where it raises `InputError`: for problems that another check reports, and folders that are no data."
     try:
         return function(path)
     except InputError:
@@ -158,7 +158,7 @@ def category_folders(
 def guess_layout(
     folder: Path,  # of one category
 ) -> str:  # a name from `DATASETS`
-    "What one category looks like; `folder` where it is neither `mvtec` nor `btad` beyond doubt."
+    "The layout of one category; `folder` where it is neither `mvtec` nor `btad` beyond doubt."
     if (folder / "train" / "ok").is_dir() and ((folder / "test" / "ko").is_dir() or (folder / "ground_truth" / "ko").is_dir()):
         return "btad"
     masks = (path for kind in folders_in(folder / "ground_truth") for path in images_in(kind))
@@ -245,7 +245,7 @@ def find_mask(
 
 # %% ../../nbs/data/04_datasets.ipynb #4cb7d25d
 def find_test(
-    folder: Path,  # test images of one kind
+    folder: Path,  # test images of one defect type
     layout: Layout,  # of the data set
 ) -> list[Sample]:
     "The samples of one folder below `test`, with their masks."
@@ -260,7 +260,7 @@ def find_category(
     name: str,  # of the category's folder, or of its CSV without `.csv`
     dataset: str = "mvtec",  # a name from `DATASETS`
 ) -> Category:
-    "Which file is what, from names (and the CSV) alone. Raises `InputError` where they are wrong; what the images hold is for `problems`."
+    "A category, from names (and the CSV) alone. Raises `InputError` where they are wrong; the content of the images is checked by `problems`."
     choose(name, list_categories(root, dataset), "category")
     if dataset == "csv":
         category = read_csv_rows(next(path for path in csv_files(root) if path.stem == name))
@@ -384,7 +384,7 @@ def raise_first(
 def count_problems(
     category: Category,  # any
 ) -> list[str]:
-    "What the numbers of images show."
+    "Problems with the numbers of images."
     if category.dataset == "csv":
         return [] if category.train else [f"There are no training images: {category.root / category.name}.csv has no row with split train."]
     folders = " or ".join(f"{category.root / part}" for part in LAYOUTS[category.dataset].train)
@@ -405,7 +405,7 @@ def count_problems(
 def layout_problems(
     category: Category,  # any
 ) -> list[str]:
-    "What is in the wrong folder, or under the wrong label."
+    "Files in the wrong folder, or under the wrong label."
     suspects = [kind for kind in sorted({sample.defect_type for sample in category.test}) if kind.lower() in ("ok", "normal", "defect_free")]
     shared = Counter(sample.mask for sample in category.test if sample.mask)
     if category.dataset == "csv":
@@ -433,7 +433,7 @@ def useless(
     path: Path,  # of a training image
     picture: Picture,  # what it holds
 ) -> None:
-    "Raise `InputError` for an image from which nothing can be learnt."
+    "Raise `InputError` for a training image without content."
     width, height = picture.size
     if min(width, height) < SMALLEST_SIDE:
         raise InputError(f"{path} has {width} x {height} pixels, too few to learn from (at least {SMALLEST_SIDE} a side): replace or remove it.")
@@ -445,9 +445,9 @@ def useless(
 def mask_facts(
     sample: Sample,  # any
     size: tuple[int, int],  # width and height of its image
-    region: np.ndarray | None,  # bool (H, W): where parts are scored; None: everywhere
-) -> dict:  # `mask_style`, `marked` share of the image, `outside`: whether none of it is scored; empty where there is no mask
-    "What is measured on one mask. Raises `InputError` where it is unfit."
+    region: np.ndarray | None,  # bool (H, W): valid pixels; None: all
+) -> dict:  # `mask_style`, `marked` share of the image, `outside`: whether none of it is valid; empty where there is no mask
+    "Measurements of one mask. Raises `InputError` where it is unfit."
     if sample.mask is None:
         return {}
     mask, style = mask_and_style(sample.mask, size)
@@ -484,7 +484,7 @@ def file_problems(
     category: Category,  # any
     rows: list[dict],  # from `read_images`
 ) -> list[str]:
-    "What is wrong with each image and its mask: what `read_images` met, or a mask that is not there."
+    "Problems with each image and its mask: those of `read_images`, and missing masks."
     wanted, layout = wants_masks(category), LAYOUTS.get(category.dataset)
     def problem(sample, row):
         if row["problem"] or not (sample.label and wanted and not sample.mask):
@@ -507,7 +507,7 @@ def leaks(
 def region_problems(
     category: Category,  # any
 ) -> list[str]:
-    "What is wrong with its region of interest: it cannot be used, or the first image of another shape. Other sizes of one shape are none."
+    "Problems with its region of interest: it cannot be used, or the first image of another shape. Other sizes of one shape are no problem."
     try:
         height, width = region_mask(category.region).shape if category.region else (0, 0)
     except InputError as error:
@@ -522,9 +522,9 @@ def region_problems(
 # %% ../../nbs/data/04_datasets.ipynb #cell-069
 def problems(
     category: Category,  # from `find_category`
-    rows: list[dict] | None = None,  # from `read_images`; looked at now if not given
+    rows: list[dict] | None = None,  # from `read_images`; read now if not given
 ) -> list[str]:  # one sentence each; empty for a sound category
-    "Everything that is wrong: counts, layout, and the content of all files."
+    "All problems: counts, layout, and the content of all files."
     rows = read_images(category) if rows is None else rows
     return count_problems(category) + layout_problems(category) + file_problems(category, rows) + region_problems(category) + leaks(rows)
 
@@ -533,15 +533,15 @@ def too_few(
     category: Category,  # from `find_category`
     batch_size: int,  # of the training
 ) -> list[str]:
-    "What is wrong where the training images do not fill a batch (D10)."
+    "A problem where the training images do not fill a batch (D10)."
     return [f"{category.root} has {len(category.train)} training images, fewer than one batch of {batch_size}, and training "
             "drops an incomplete batch: add images, or choose a smaller batch_size."] if 0 < len(category.train) < batch_size else []
 
 # %% ../../nbs/data/04_datasets.ipynb #cell-078
 def file_names(
     category: Category,  # any
-) -> dict[str, Path]:  # name -> file; the name of a CSV's image tells split, label and mask too
-    "The category's files and what the fingerprint calls them."
+) -> dict[str, Path]:  # name -> file; the name of a CSV's image includes split, label and mask
+    "The category's files, by their names in the fingerprint."
     def name(path):
         return path.relative_to(category.root).as_posix() if path else ""
     files = {name(path): path for sample in category.train + category.test for path in (sample.image, sample.mask) if path}
@@ -555,7 +555,7 @@ def file_names(
 def fingerprint(
     category: Category,  # every file readable
 ) -> str:  # 12 hex digits
-    "What the category's files hold: SHA-256 over their sorted relative names and their content."
+    "SHA-256 over the sorted relative names and the content of the category's files."
     files = file_names(category)
     total = hashlib.sha256()
     for name, digest in zip(sorted(files), in_threads(file_digest, [files[name] for name in sorted(files)]), strict=True):
@@ -566,7 +566,7 @@ def fingerprint(
 def training_fingerprint(
     category: Category,  # every file readable
 ) -> str:  # 12 hex digits
-    "The fingerprint of what a model learns from: the training images alone."
+    "The fingerprint of the training images alone."
     return fingerprint(replace(category, test=(), region=None))
 
 # %% ../../nbs/data/04_datasets.ipynb #cell-081
@@ -583,7 +583,7 @@ def describe_sizes(
 def describe(
     category: Category,  # from `find_category`
 ) -> dict:  # one row
-    "Counts, kinds of defect, sizes and masks of a category, and a note where MVTec AD has other counts than as published."
+    "Counts, defect types, sizes and masks of a category, and a note where MVTec AD has other counts than as published."
     kinds = Counter(sample.defect_type for sample in category.test if sample.label)
     counts = (len(category.train), len(category.test))
     known = MVTEC_COUNTS.get(category.name, counts) if category.dataset == "mvtec" else counts

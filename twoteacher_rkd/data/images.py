@@ -270,7 +270,7 @@ def load_masks(
 # %% ../../nbs/data/03_images.ipynb #35bc9de9
 def region_mask(
     path: Path,  # a mask image
-) -> np.ndarray:  # bool (H, W), True where parts are scored, something in it
+) -> np.ndarray:  # bool (H, W), True at valid pixels, at least one
     "A region of interest in its file's size. Raises `InputError` naming the file where it is unreadable, or black all over."
     def marked(picture):
         return np.concatenate([np.asarray(picture.rows(top, bottom).convert("L")) > 127 for top, bottom in bands(*picture.size)])
@@ -284,7 +284,7 @@ def read_region(
     path: Path | None,  # a mask image, or None
     size: int,  # S, pixels a side
     aspect: str = "squeeze",  # or `letterbox`
-) -> np.ndarray | None:  # bool (S, S), True where parts are scored; None where everything is
+) -> np.ndarray | None:  # bool (S, S), True at valid pixels; None where all are
     "A region of interest at the model's size. Raises `InputError` as `region_mask` does."
     return None if path is None else resize_mask(region_mask(path), size, aspect)
 
@@ -295,7 +295,7 @@ def valid_masks(
     aspect: str,  # `squeeze` or `letterbox`
     region: np.ndarray | None,  # (S, S), bool, from `read_region`
 ) -> torch.Tensor | None:  # bool (N, S, S); None where every pixel counts
-    "Which pixels of each square are scored: the region, which keeps to the image, or all that the image reaches."
+    "The valid pixels of each square: the region within the image, or the whole image."
     if region is not None:
         return torch.from_numpy(region).expand(len(sizes), -1, -1)
     if aspect == "squeeze":

@@ -5,11 +5,11 @@
 # %% auto #0
 __all__ = ['CHUNK', 'THRESHOLDS', 'IMAGE_KEYS', 'PIXEL_KEYS', 'as_tensor', 'chunks', 'as_bool', 'check_pair', 'ThresholdCounts',
            'pick', 'rising', 'normal_pixels', 'lookup', 'tie_starts', 'threshold_counts', 'roc_area', 'image_counts',
-           'auroc', 'pr_area', 'average_precision', 'f1_scores', 'best_f1', 'regions', 'region_shares', 'keep_valid',
+           'auroc', 'pr_area', 'average_precision', 'f1_scores', 'regions', 'region_shares', 'keep_valid',
            'check_pixels', 'pixel_counts', 'corners', 'area_until', 'check_limit', 'pro_area', 'aupro', 'thin',
-           'thin_curve', 'roc_curve', 'pr_curve', 'pro_curve', 'share_above', 'rd4ad_image', 'aupro_rd4ad', 'resample',
-           'interval', 'resampled_counts', 'bootstrap_interval', 'pixel_histograms', 'bootstrap_pixels',
-           'evaluate_images', 'evaluate_pixels', 'evaluate']
+           'thin_curve', 'roc_curve', 'pro_curve', 'share_above', 'rd4ad_image', 'aupro_rd4ad', 'resample', 'interval',
+           'resampled_counts', 'bootstrap_interval', 'pixel_histograms', 'bootstrap_pixels', 'evaluate_images',
+           'evaluate_pixels', 'evaluate']
 
 # %% ../../nbs/experiment/03_metrics.ipynb #cell-002
 import itertools
@@ -225,15 +225,6 @@ def f1_scores(
     "F1 at each threshold."
     return 2 * counts.true_positives.double() / (counts.true_positives + counts.false_positives + counts.true_positives[-1])
 
-def best_f1(
-    labels,  # 0 normal, 1 defect, any shape
-    scores,  # same shape, higher means more anomalous
-) -> tuple:  # the best F1, and the threshold; a score of at least the threshold counts as a defect
-    "The best F1 over all thresholds. Raises `InputError` as `auroc` does."
-    counts = image_counts(labels, scores)
-    f1 = f1_scores(counts)
-    return float(f1.max()), float(counts.thresholds[f1.argmax()])
-
 # %% ../../nbs/experiment/03_metrics.ipynb #cell-026
 def regions(
     masks: torch.Tensor,  # (images, height, width) bool
@@ -370,15 +361,6 @@ def roc_curve(
     "The ROC curve, thinned for drawing. A score of at least the threshold is called a defect. Raises `InputError` as `auroc` does."
     counts = image_counts(labels, scores)
     return tuple(column.cpu().numpy() for column in thin_curve(counts, counts.true_positives.double() / counts.true_positives[-1]))
-
-def pr_curve(
-    labels,  # 0 normal, 1 defect, any shape
-    scores,  # same shape, higher means more anomalous
-) -> tuple:  # recall (rising), precision, thresholds (falling): arrays of at most 2000; draw them as steps
-    "The precision-recall curve, one point a distinct score of a defect, thinned. Raises `InputError` as `auroc` does."
-    counts = image_counts(labels, scores)
-    precision, recall = counts.true_positives.double() / (counts.true_positives + counts.false_positives), counts.true_positives.double() / counts.true_positives[-1]
-    return tuple(column.cpu().numpy() for column in thin((recall, precision, counts.thresholds)))
 
 def pro_curve(
     masks,  # (images, height, width), 1 where there is a defect

@@ -361,6 +361,7 @@ def execute(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         papermill.execute_notebook(str(notebook), str(output), parameters, kernel_name="python3", progress_bar=False, cwd=os.getcwd(), start_timeout=600,
+                                   shutdown_kernel="immediate",  # nothing is left to do when its last cell is done
                                    extra_arguments=["--log-level=ERROR"])  # the kernel talks to this machine alone, and need not warn of that
 
 # %% ../../nbs/paper/09_jobs.ipynb #6f47f330

@@ -1,0 +1,258 @@
+"""Kills, full disks, signals and damaged files: each promise of nbs/tutorials/guarantees.ipynb is tried on real processes and files.
+
+usage: python .ci/faults.py [--full] [--only run,disk,signals,export,explore,paper,mutants] [--write FILE]
+In its quick form it takes about two minutes, in its full form about an hour. The exit status is 0, or 1 after a sentence.
+Processes are killed, and disks are full, at their writes: an audit hook of Python counts every file that is opened for writing, renamed or removed.
+"""
+import argparse
+import errno
+import io
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from contextlib import redirect_stderr, redirect_stdout
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from twoteacher_rkd.data.datasets import find_category
+from twoteacher_rkd.experiment import features, runner
+from twoteacher_rkd.experiment.runs import STAGES, Run, damaged, keep_threshold, run_folder
+from twoteacher_rkd.experiment.threshold import run_threshold
+from twoteacher_rkd.lines.rendering import make_lines
+from twoteacher_rkd.method import model  # noqa: F401  imported once, before the processes are forked
+from twoteacher_rkd.recipe import make_recipe
+from twoteacher_rkd.utils import InputError
+
+RKD = str(Path(sys.executable).with_name("rkd"))
+RECIPE = make_recipe("quick", image_size=64, epochs=2, sigma=1.0, precision="fp32", variant="rd4ad", weights=("none",))
+FULL_DISK = OSError(errno.ENOSPC, "No space left on device")
+
+
+class Failed(Exception):
+    "A promise that was not kept."
+
+
+def expect(condition, sentence):
+    if not condition:
+        raise Failed(sentence)
+
+
+class Writes:
+    "Counts the writes below a folder, and does something at one of them, or from one on."
+    def __init__(self, root, moment=None, action=None):
+        self.root, self.moment, self.action, self.names = str(root), moment, action, []
+
+    def __call__(self, event, args):
+        if event == "open" and isinstance(args[0], str | Path) and ((args[2] or 0) & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)):
+            path = args[0]
+        elif event in ("os.rename", "os.remove", "os.mkdir"):
+            path = args[1] if event == "os.rename" else args[0]
+        else:
+            return
+        path = os.fsdecode(path) if isinstance(path, str | bytes | Path) else ""
+        if path.startswith(self.root) and not path.endswith(".lock"):
+            self.names.append(f"{event.removeprefix('os.')} {Path(path).name}")
+            if self.moment is not None and len(self.names) > self.moment:
+                self.action(event)
+
+
+def kill_now(event):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def disk_full(event):
+    if event == "open":
+        raise FULL_DISK
+
+
+def child(work, root, moment=None, action=None):
+    "Do some work in a forked process. Its exit status, what it printed, its writes."
+    reading, writing = os.pipe()
+    if number := os.fork():
+        os.close(writing)
+        with os.fdopen(reading) as pipe:
+            text = pipe.read()
+        status = os.waitstatus_to_exitcode(os.waitpid(number, 0)[1])
+        return status, *(json.loads(text) if text.endswith("]") else ("", []))
+    os.close(reading)
+    status, writes, printed = 0, Writes(root, moment, action), io.StringIO()
+    try:
+        with redirect_stderr(printed), redirect_stdout(printed):
+            sys.addaudithook(writes)
+            work()
+    except (InputError, RuntimeError, OSError) as error:
+        status = 2 if isinstance(error, InputError) else 1
+        print(f"error: {error}", file=printed)
+    except BaseException as error:
+        status = 3
+        print(f"{type(error).__name__}: {error}", file=printed)
+    writes.moment = None
+    os.write(writing, json.dumps([printed.getvalue(), writes.names]).encode()[:2**16 - 1])
+    os._exit(status)
+
+
+def content(folder):
+    "What must be equal: all results, less what tells a time."
+    run = Run(folder)
+    names = {"model.safetensors", "scores.csv", "normals.csv", "threshold.json", "region.png"}
+    return {**{path.name: path.read_bytes() for path in folder.iterdir() if path.name in names},
+            "maps": run.maps.tobytes(), "history": run.history.drop(columns="seconds").to_csv(),
+            "metrics": {name: value for name, value in run.metrics.items() if not name.endswith("seconds")}, "fingerprint": run.provenance["fingerprint"]}
+
+
+class Scenario:
+    "One kind of work on a run: how its folder is before, and what is done."
+    def __init__(self, name, root, before, category, rate=None):
+        self.name, self.root, self.before, self.category, self.rate = name, root, before, category, rate
+
+    def work(self, out):
+        features.MEMORY_SHARE = 0  # features go into a file
+        runner.check_room = lambda *_: None  # which would notice the full disk before anything is written
+        os.environ["XDG_CACHE_HOME"] = str(out / "cache")
+        folder = runner.run(RECIPE, self.category, out / "runs", "cpu")
+        if self.rate:
+            keep_threshold(run_threshold(Run(folder).normals, self.rate), folder)
+
+    def fresh(self, name):
+        "A folder as it is before the work."
+        out = self.root / name
+        shutil.rmtree(out, ignore_errors=True)
+        shutil.copytree(self.before, out) if self.before else out.mkdir()
+        return out
+
+    def undisturbed(self):
+        "Its writes, and its result."
+        out = self.fresh(f"{self.name} undisturbed")
+        status, printed, names = child(lambda: self.work(out), out)
+        expect(status == 0, f"{self.name}: undisturbed, it ended with status {status}: {printed}")
+        folder = run_folder(out / "runs", self.category, RECIPE)
+        renamed = {name.removeprefix("rename ") for name in names if name.startswith("rename ")}
+        written = {path.name for path in folder.iterdir()} if not self.before else set()
+        expect(written <= renamed, f"{self.name}: {sorted(written - renamed)} took their names without being written whole beside.")
+        return names, content(folder)
+
+    def disturb(self, moment, action, result):
+        "Disturb the work at one write, look, and do it again."
+        out = self.fresh("disturbed")
+        folder = run_folder(out / "runs", self.category, RECIPE)
+        status, printed, _ = child(lambda: self.work(out), out, moment, action)
+        killed = action is kill_now
+        expect(status in ((-signal.SIGKILL,) if killed else (0, 1, 2)), f"{self.name}: at write {moment} it ended with status {status}: {printed}")
+        named = any(words in printed for words in ("is full", "No space left", "cannot be written"))
+        expect(killed or status == 0 or named, f"{self.name}: with a full disk it said {printed!r}.")
+        if (folder / "metrics.json").exists() and not any(damaged(folder, stage) for stage in STAGES):
+            now = content(folder) | {"threshold.json": result["threshold.json"]}  # it may still be the earlier one
+            expect(now == result or now["fingerprint"] != result["fingerprint"], f"{self.name}: at write {moment} it looked finished and was not.")
+        status, printed, _ = child(lambda: self.work(out), out)
+        expect(status == 0, f"{self.name}: after write {moment} the same work ended with status {status}: {printed}")
+        now = content(folder)
+        expect(now == result, f"{self.name}: after write {moment} {[name for name in result if now.get(name) != result[name]]} differ.")
+        left = [path.name for path in out.rglob("*") if ".draft" in path.name or path.suffix == ".partial"]
+        expect(not left, f"{self.name}: after write {moment} {left} were left.")
+
+
+def scenarios(root):
+    "A new run; other test images and a region; a threshold chosen anew."
+    make_lines(root / "lines", names=["gravel"], size=64, train=32, good=8, each=4)
+    category = find_category(root / "lines", "gravel")
+    new = Scenario("new run", root, None, category)
+    yield new
+    before = root / "new run undisturbed"
+    shutil.copytree(root / "lines", root / "other")
+    sorted((root / "other/gravel/test/good").iterdir())[0].unlink()
+    region = Image.new("L", (64, 64))
+    region.paste(255, (0, 0, 64, 40))
+    region.save(root / "other/gravel/region.png")
+    yield Scenario("re-evaluation", root, before, find_category(root / "other", "gravel"))
+    yield Scenario("threshold", root, before, category, 0.05)
+
+
+def try_run(root, full):
+    "Kills and full disks at the writes of a run, of the cache of features, of a re-evaluation, of a threshold."
+    table = []
+    for scenario in scenarios(root):
+        names, result = scenario.undisturbed()
+        for what, action in (("killed", kill_now), ("disk full", disk_full)):
+            moments = range(len(names)) if full else range(random.Random(88).randrange(9), len(names), 9 if what == "killed" else 17)
+            for moment in moments:
+                scenario.disturb(moment, action, result)
+            table.append({"work": scenario.name, "what": what, "writes": len(names), "tried": len(moments), "results that differ": 0, "false claims": 0})
+    return table
+
+
+def try_signals(root, full):
+    "SIGINT and SIGTERM at any time of the command `rkd run`."
+    make_lines(root / "lines", names=["gravel"], size=64, train=32, good=8, each=4)
+    words = "--category gravel --preset quick --variant rd4ad --weights none --device cpu --threads 1 --epochs 12 --set image_size=64 --set sigma=1 --set precision=fp32"
+    command = [RKD, "run", "--data-root", root / "lines", *words.split()]
+    def run(out, number=None, after=0.0, again=False):
+        process = subprocess.Popen([*map(str, command), "--out", out], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        if number is None:
+            output, errors = process.communicate()
+            return process.returncode, 0.0, errors
+        time.sleep(after)
+        process.send_signal(number)
+        if again:
+            process.send_signal(number)
+        sent = time.monotonic()
+        _, errors = process.communicate()
+        return process.returncode, time.monotonic() - sent, errors
+    began = time.monotonic()
+    expect(run(root / "whole")[0] == 0, "An undisturbed `rkd run` failed.")
+    span, seconds, stopped = time.monotonic() - began, [], Counter()
+    whole = next((root / "whole").glob("*/*/*/metrics.json")).parent
+    chance = random.Random(88)
+    for trial in range(20 if full else 2):
+        number = (signal.SIGINT, signal.SIGTERM)[trial % 2]
+        status, waited, errors = run(root / f"s{trial}", number, chance.uniform(0.35, 0.95) * span)
+        expect(status in (0, 128 + number), f"`rkd run` ended with {status} after signal {number}: {errors[-500:]}")
+        expect(status == 0 or f"stopped by {number.name}" in errors, f"`rkd run` stopped without a sentence: {errors[-500:]}")
+        expect("Traceback" not in errors, f"`rkd run` stopped with a traceback: {errors[-1500:]}")
+        stopped[status] += 1
+        seconds.append(waited if status else 0.0)
+        expect(run(root / f"s{trial}")[0] == 0, "`rkd run` did not go on after it was stopped.")
+        expect(content(root / f"s{trial}" / whole.relative_to(root / "whole")) == content(whole), "A run that was stopped and went on differs from one that was not.")
+        shutil.rmtree(root / f"s{trial}")
+    status, waited, _ = run(root / "twice", signal.SIGINT, 0.6 * span, again=True)
+    return [{"work": "rkd run", "signals": sum(stopped.values()) - stopped[0], "finished before": stopped[0],
+             "seconds to stop, median": round(float(np.median(seconds)), 2), "seconds to stop, most": round(max(seconds), 2),
+             "results that differ": 0, "a second signal, seconds": round(waited, 2)}]
+
+
+PARTS = {"run": try_run, "signals": try_signals}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--full", action="store_true")
+    parser.add_argument("--only", default=",".join(PARTS))
+    parser.add_argument("--write", type=Path)
+    asked = parser.parse_args()
+    torch.set_num_threads(1)
+    tables = json.loads(asked.write.read_text()) if asked.write and asked.write.exists() else {}
+    for name in asked.only.split(","):
+        began = time.monotonic()
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                tables[name] = PARTS[name](Path(folder), asked.full)
+            except Failed as failed:
+                sys.exit(f"failed: {failed}")
+        for row in tables[name]:
+            print(f"{name}: {', '.join(f'{key} {value}' for key, value in row.items())}")
+        print(f"{name}: {time.monotonic() - began:.0f} s", flush=True)
+        if asked.write:
+            asked.write.write_text(json.dumps(tables, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

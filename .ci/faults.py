@@ -32,7 +32,7 @@ from twoteacher_rkd.data.datasets import find_category, list_categories
 from twoteacher_rkd.data.images import load_masks
 from twoteacher_rkd.data.pictures import read_image
 from twoteacher_rkd.experiment import features, runner, training
-from twoteacher_rkd.experiment.runs import STAGES, Run, damaged, keep_threshold, run_folder
+from twoteacher_rkd.experiment.runs import RUN_STAGES, Run, damaged, keep_threshold, run_folder
 from twoteacher_rkd.experiment.threshold import run_threshold
 from twoteacher_rkd.inspection import export
 from twoteacher_rkd.lines.rendering import make_lines
@@ -158,7 +158,7 @@ class Scenario:
         expect(status in ((-signal.SIGKILL,) if killed else (0, 1, 2)), f"{self.name}: at write {moment} it ended with status {status}: {printed}")
         named = any(words in printed for words in ("is full", "No space left", "cannot be written"))
         expect(killed or status == 0 or named, f"{self.name}: with a full disk it said {printed!r}.")
-        if (folder / "metrics.json").exists() and not any(damaged(folder, stage) for stage in STAGES):
+        if (folder / "metrics.json").exists() and not any(damaged(folder, stage) for stage in RUN_STAGES):
             now = content(folder) | {"threshold.json": result["threshold.json"]}  # it may still be the earlier one
             expect(now == result or now["fingerprint"] != result["fingerprint"], f"{self.name}: at write {moment} it looked finished and was not.")
         status, printed, _ = child(lambda: self.work(out), out)

@@ -33,7 +33,7 @@ from ..data.survey import verify
 from .calibration import model_from_recipe
 from .health import check_training, normal_scores
 from .inference import calibrate_model, measure, predict_maps, score_table
-from .runs import FORMAT, HISTORY, NORMALS, STAGES, Provenance, Run, adopt, damaged, load_weights, read_record, read_table, run_folder, seal
+from .runs import RUN_FORMAT, HISTORY, NORMALS, RUN_STAGES, Provenance, Run, adopt, damaged, load_weights, read_run_json, read_table, run_folder, seal
 from .threshold import FALSE_ALARMS, LEAST_IMAGES, load_threshold, run_threshold, save_threshold
 from .training import TrainingError, fit, train_val_split
 from ..recipe import Recipe, recipe_to_json, weights_id
@@ -151,7 +151,7 @@ def train(
     with whole_file(work / "model.safetensors") as draft:
         save_file({key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}, draft)
         shutil.copymode(work / "recipe.json", draft)  # safetensors lets only the owner read
-    seal(work, STAGES["trained"])
+    seal(work, RUN_STAGES["trained"])
 
 # %% ../../nbs/experiment/10_runner.ipynb #wanted-rate
 def wanted_rate(
@@ -185,7 +185,7 @@ def score_normals(
     if (normals.part == "kept out").sum() >= LEAST_IMAGES:
         save_threshold(run_threshold(normals, wanted_rate(work)), work)
     write_text(work / "normals.csv", normals.to_csv(index=False))
-    seal(work, STAGES["scored"], region=record["region"])
+    seal(work, RUN_STAGES["scored"], region=record["region"])
 
 # %% ../../nbs/experiment/10_runner.ipynb #4a2f6310
 def evaluate_run(
@@ -215,7 +215,7 @@ def evaluate_run(
     with whole_file(work / "maps.npz") as draft:
         np.savez(draft, **arrays)
     write_text(work / "metrics.json", json.dumps(metrics, indent=1, allow_nan=False) + "\n")
-    seal(work, STAGES["evaluated"], **updates)
+    seal(work, RUN_STAGES["evaluated"], **updates)
 
 # %% ../../nbs/experiment/10_runner.ipynb #cell-015
 def is_finished(
@@ -226,10 +226,10 @@ def is_finished(
     if not (folder / "metrics.json").exists():
         return False
     try:
-        record = read_record(folder / "provenance.json", Provenance)
-        if record.get("format", 1) < FORMAT:
+        record = read_run_json(folder / "provenance.json", Provenance)
+        if record.get("format", 1) < RUN_FORMAT:
             adopt(folder)
-        sound = not any(damaged(folder, stage) for stage in STAGES)
+        sound = not any(damaged(folder, stage) for stage in RUN_STAGES)
     except InputError as error:
         if "update it" in str(error):
             raise
@@ -248,15 +248,15 @@ def stages_to_do(
 ) -> tuple:  # the stages' names; the provenance of what is there, None where nothing is of use
     "What is missing, damaged, or made from other images. A sentence names a damaged file."
     try:
-        earlier = read_record(work / "provenance.json", Provenance)
+        earlier = read_run_json(work / "provenance.json", Provenance)
     except InputError as error:
         if any((work / name).exists() for name in ("model.safetensors", "provenance.json")):
             print(f"note: {error} The run is made anew from its start.", file=sys.stderr)
-        return list(STAGES), None
+        return list(RUN_STAGES), None
     if earlier.get("training_fingerprint") != record["training_fingerprint"]:
-        return list(STAGES), None
+        return list(RUN_STAGES), None
     changed, stages = {"scored": earlier.get("region") != record["region"], "evaluated": earlier["fingerprint"] != record["fingerprint"]}, []
-    for stage in STAGES:
+    for stage in RUN_STAGES:
         if (name := damaged(work, stage)) and name in earlier.get("seal", {}):
             print(f"note: {name} of the run is missing or damaged; {WORK[stage]} is done anew.", file=sys.stderr)
         if name or changed.get(stage) or stages[:1] == ["trained"]:
@@ -272,7 +272,7 @@ def compute(
     notes: list[str],  # what can spoil the result
 ) -> None:
     "Do the stages that are not done."
-    record = {"format": FORMAT, **provenance(next(model.parameters()).device), **data_record(recipe, category)}
+    record = {"format": RUN_FORMAT, **provenance(next(model.parameters()).device), **data_record(recipe, category)}
     stages, earlier = stages_to_do(work, record)
     if "evaluated" in stages:
         for name in ("metrics.json", "run.ipynb"):

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LEAST_VALIDATION', 'PATIENCE', 'learning_rate', 'batches', 'train_val_split', 'TrainingError', 'train_step',
-           'RecordedStep', 'prepare', 'set_rate', 'train_epoch', 'first_frozen', 'training_mode', 'save_checkpoint',
-           'load_checkpoint', 'fit']
+           'RecordedStep', 'prepare_optimizer', 'set_rate', 'train_epoch', 'first_frozen', 'training_mode',
+           'save_checkpoint', 'load_checkpoint', 'fit']
 
 # %% ../../nbs/experiment/02_training.ipynb #cell-002
 import math
@@ -106,7 +106,7 @@ class RecordedStep:
         return self.loss.clone()
 
 # %% ../../nbs/experiment/02_training.ipynb #ac2b435d
-def prepare(
+def prepare_optimizer(
     optimizer: torch.optim.Adam,  # new, or from a checkpoint of any device; is changed
     on_gpu: bool,  # where its parameters are
 ) -> None:
@@ -224,7 +224,7 @@ def fit(
     history, losses, spent = load_checkpoint(checkpoint, model, optimizer, identity) if checkpoint and checkpoint.exists() else ([], [], 0.0)
     cache, steps, on_gpu = FeatureCache(model, images, recipe), len(batches(len(images), recipe, 0)), next(model.parameters()).is_cuda
     losses = [loss.to(cache.images.device) for loss in losses]
-    prepare(optimizer, on_gpu)
+    prepare_optimizer(optimizer, on_gpu)
     due = 0  # when the next checkpoint is
     with tqdm(total=recipe.epochs * steps, initial=len(history) * steps + len(losses), unit="batch", desc="train", mininterval=1) as bar:
         for epoch in range(len(history), recipe.epochs):

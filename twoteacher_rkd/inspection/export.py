@@ -26,8 +26,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import twoteacher_rkd
-from ..data.images import MEAN_COLOUR, load_images, load_valid_masks, normalize
-from ..data.pictures import FULL, read_image
+from ..data.images import MEAN_COLOUR, WHOLE, load_images, load_valid_masks, normalize
+from ..data.pictures import FULL, image_size, read_image
 from ..experiment.calibration import residual
 from ..experiment.inference import image_scores, predict_maps
 from ..experiment.threshold import check_threshold, choose_threshold
@@ -194,16 +194,19 @@ def compare_outputs(
     size, aspect, region = pipeline.recipe.image_size, pipeline.recipe.aspect, None if pipeline.region is None else pipeline.region.bool().numpy()
     small, threshold = load_images(samples, size, aspect, white), pipeline.threshold.numpy()
     every = predict_maps(pipeline.model, small, pipeline.recipe, what="check")
-    whole = [np.asarray(read_image(sample.image, white)) for sample in samples]
+    whole = [np.asarray(read_image(sample.image, white)) for sample in samples] if all(max(image_size(sample.image)) ** 2 <= WHOLE for sample in samples) else []
     for images, valid_mask, allowed in ((small.permute(0, 2, 3, 1).numpy(), load_valid_masks(samples, size, "squeeze", region), tolerance),
                                     (whole, load_valid_masks(samples, size, aspect, region), max(tolerance, ROUNDING))):
+        if not len(images):  # of more than 4096 pixels a side, which the file would pad to a square: bring them to size first, as line_computer.py does
+            continue
         expected = every if valid_mask is None else every * valid_mask
         wanted, expected = image_scores(expected).numpy(), expected.numpy()
         extent = max(float(np.ptp(expected)), 1e-12)
         maps, scores, defects = (np.concatenate(part) for part in zip(*[infer(image[None]) for image in images], strict=True))
-        difference, changed = float(abs(maps - expected).max()) / extent, defects != (wanted >= threshold)
-        clear = abs(wanted - threshold) > allowed * extent
         own = threshold if own_threshold is None else np.float32(own_threshold)
+        difference = float(abs(maps - expected).max()) / extent
+        changed = (defects if own_threshold is None else scores >= threshold) != (wanted >= threshold)  # at the pipeline's threshold, also where the file has its own
+        clear = abs(wanted - threshold) > allowed * extent
         if not difference <= allowed or (changed & clear).any() or (defects != (scores >= own)).any():
             raise InputError(f"The exported file disagrees with PyTorch on {len(samples)} images: its maps differ by up to {difference:.2g} of their range (allowed: "
                              f"{allowed:g}) and {int(changed.sum())} verdicts are others. It was not kept: use another format, or none.")
@@ -308,15 +311,13 @@ def after_convolutions(
 # %% ../../nbs/inspection/04_export.ipynb #b29122eb
 def quantise(
     network,  # an `openvino.Model` from `convert`
-    normal: list,  # `Sample`s of normal images
-    white: int = FULL,  # which value becomes 255 in images of 16 bits
+    images: np.ndarray,  # uint8 (N, S, S, 3) of normal parts, at the model's size
 ):  # an `openvino.Model`
-    "A network whose convolutions compute in 8-bit integers. Raises `InputError` where nncf is missing or an image cannot be read."
+    "A network whose convolutions compute in 8-bit integers. Raises `InputError` where nncf is missing."
     nncf = import_optional("nncf", "leave int8 out, or pip install nncf 'numpy<2.5'; nncf takes no newer NumPy, so best in an environment of its own")
-    images = nncf.Dataset([np.asarray(read_image(sample.image, white))[None] for sample in normal])
     nncf.set_log_level("ERROR")
     with redirect_stdout(io.StringIO()):  # its progress bars
-        return nncf.quantize(network, images, preset=nncf.QuantizationPreset.MIXED, subset_size=len(normal),
+        return nncf.quantize(network, nncf.Dataset(list(images[:, None])), preset=nncf.QuantizationPreset.MIXED, subset_size=len(images),
                              ignored_scope=nncf.IgnoredScope(names=after_convolutions(network)))
 
 # %% ../../nbs/inspection/04_export.ipynb #set-threshold
@@ -326,7 +327,7 @@ def set_threshold(
 ) -> None:
     "Give a network another threshold."
     operations = import_optional("openvino.opset13")
-    comparison = next(op for op in network.get_ordered_ops() if op.get_type_name() == "GreaterEqual" and op.get_output_element_type(0).is_boolean)
+    comparison = next(op for op in network.get_ordered_ops() if op.get_type_name() == "GreaterEqual" and "defect" in op.output(0).get_names())
     comparison.input(1).replace_source_output(operations.constant(np.float32(threshold)).output(0))
 
 # %% ../../nbs/inspection/04_export.ipynb #int8-class
@@ -342,14 +343,17 @@ def in_int8(
     network,  # an `openvino.Model` from `to_openvino`
     int8: Int8,
     threshold: float,  # of the network in single precision
+    recipe: Recipe,  # gives the size, and how an image is brought to it
     white: int = FULL,  # which value becomes 255 in images of 16 bits
 ) -> tuple:  # the network in 8-bit integers, and its threshold
     "A network in 8-bit integers with a threshold from its own scores. Raises `InputError` for too few validation images."
-    network = quantise(network, int8.calibration, white)
+    def squares(samples):
+        return load_images(samples, recipe.image_size, recipe.aspect, white).permute(0, 2, 3, 1).numpy()
+    network = quantise(network, squares(int8.calibration))
     if int8.validation:
-        infer = run_openvino(network)
-        scores = [float(infer(np.asarray(read_image(sample.image, white))[None])[1][0]) for sample in int8.validation]
-        threshold = choose_threshold(scores, int8.false_alarms).value
+        infer, valid_mask = run_openvino(network), load_valid_masks(int8.validation, recipe.image_size, recipe.aspect, None)
+        maps = torch.from_numpy(np.concatenate([infer(image[None])[0] for image in squares(int8.validation)]))
+        threshold = choose_threshold(image_scores(maps if valid_mask is None else maps * valid_mask).numpy(), int8.false_alarms).value
         set_threshold(network, threshold)
     return network, threshold
 
@@ -385,7 +389,7 @@ def export_openvino(
         write_onnx(pipeline, file_facts(pipeline, facts), onnx)
         network = to_openvino(onnx, recipe.image_size)
         if int8:
-            network, threshold = in_int8(network, int8, threshold, white)
+            network, threshold = in_int8(network, int8, threshold, recipe, white)
         write_openvino(network, {**file_facts(pipeline, facts), "threshold": str(np.float32(threshold).item())}, draft)
         onnx.unlink()
         difference = compare_outputs(run_openvino(draft), pipeline, samples, TOLERANCE["int8" if int8 else "fp16"], white, threshold)

@@ -5,6 +5,7 @@
 #   make figures  the pictures in figures/, which the README shows, drawn anew from the demo's runs
 #   make test     every check
 #   make check    the quick ones: notebooks clean, package in sync, style
+#   make faults   kills, full disks, signals and damaged files in their full form (about half an hour); make test has a short one
 #   make slurm    a small batch on a real Slurm of one node (root, Debian's slurm-wlm and munge)
 # The newest Python that is supported and can make environments, unless PYTHON names one.
 PYTHON ?= $(shell for minor in 13 12 11 10; do python3.$$minor -c "import ensurepip, sys; print(sys.executable)" 2>/dev/null && exit; done; echo python3)
@@ -12,7 +13,7 @@ BIN := .venv/bin
 CORES ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo figures test check readme clean setup slurm
+.PHONY: demo figures test check readme clean setup slurm faults
 
 setup: .venv/installed
 
@@ -37,9 +38,13 @@ readme: setup
 
 test: check
 	OMP_NUM_THREADS=1 nbdev_test --n_workers 2 --do_print
+	python .ci/faults.py
 	python .ci/test_batch.py
 	@if [ -x /usr/bin/chromium ]; then python .ci/test_explorer.py; \
 	else echo "The explorer was not tested in a browser: there is no /usr/bin/chromium (.ci/browser installs it on Debian)."; fi
+
+faults: setup
+	python .ci/faults.py --full --write nbs/tutorials/evidence/faults.json
 
 slurm: setup
 	pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cluster]"

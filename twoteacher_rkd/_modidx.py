@@ -626,6 +626,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                                                                                   'twoteacher_rkd/experiment/runs.py'),
                                                 'twoteacher_rkd.experiment.runs.read_table': ( 'experiment/runs.html#read_table',
                                                                                                'twoteacher_rkd/experiment/runs.py'),
+                                                'twoteacher_rkd.experiment.runs.region_of': ( 'experiment/runs.html#region_of',
+                                                                                              'twoteacher_rkd/experiment/runs.py'),
                                                 'twoteacher_rkd.experiment.runs.run_folder': ( 'experiment/runs.html#run_folder',
                                                                                                'twoteacher_rkd/experiment/runs.py'),
                                                 'twoteacher_rkd.experiment.runs.seal': ( 'experiment/runs.html#seal',

@@ -6,7 +6,7 @@
 __all__ = ['OPEN', 'Share', 'Metrics', 'RUN_FORMAT', 'REMEDY', 'SCORES', 'NORMALS', 'HISTORY', 'RUN_STAGES', 'OPTIONAL',
            'STAGE_PARTS', 'run_folder', 'Provenance', 'read_run_json', 'check_table', 'read_checked', 'read_table',
            'digest', 'seal', 'damaged', 'check_seal', 'keep_threshold', 'load_weights', 'file_property', 'array',
-           'check_finished', 'Run', 'adopt']
+           'check_finished', 'region_of', 'Run', 'adopt']
 
 # %% ../../nbs/experiment/09_runs.ipynb #cell-002
 import json
@@ -232,8 +232,16 @@ def check_finished(
         raise InputError(f"{str(folder)!r} is a run that failed: see its error.txt, and run it again." if failed else
                          f"{str(folder)!r} is not a finished run (it has no metrics.json): give the folder that `rkd run` printed.")
 
+# %% ../../nbs/experiment/09_runs.ipynb #region-of
+def region_of(
+    run,  # a `Run`
+) -> np.ndarray:  # (S, S), bool; None where its data have no region
+    "The region of interest of a run. Raises `InputError` where it is missing or damaged."
+    if run.provenance.get("region"):
+        return read_checked(run.folder / "region.png", lambda path: read_region(path, run.recipe.image_size))
+
 # %% ../../nbs/experiment/09_runs.ipynb #stage-parts
-STAGE_PARTS = {"trained": ("recipe", "history", "tensors"), "scored": ("normals", "region"), "evaluated": ("metrics", "scores", "shape")}
+STAGE_PARTS = {"trained": ("recipe", "history", "tensors"), "scored": ("normals", "region"), "evaluated": ("metrics", "scores", "maps")}
 
 # %% ../../nbs/experiment/09_runs.ipynb #9d14bd76
 class Run:
@@ -246,12 +254,10 @@ class Run:
     normals = file_property("normals.csv", lambda path: read_table(path, NORMALS))
     maps = array("maps")  # anomaly maps (N, S, S), float32, in the order of `scores`
     masks = array("masks")  # (N, S, S), bool, or None where the data has none
-    shape = file_property("maps.npz", lambda path: read_checked(path, lambda path: np.load(path)["maps"].shape))
     tensors = file_property("model.safetensors", lambda path: read_checked(path, lambda path: set(safe_open(path, "pt").keys())))  # names in the model's file
     valid_mask = array("scored")  # (N, S, S), bool: which pixels count; None where all do
     white = property(lambda run: run.provenance.get("white", FULL), doc="Which value becomes 255 in images of 16 bits.")
-    region = cached_property(lambda run: run.provenance.get("region") and read_checked(
-        run.folder / "region.png", lambda path: read_region(path, run.recipe.image_size)))  # (S, S), bool: where parts are scored; None: everywhere
+    region = cached_property(region_of)  # (S, S), bool: where parts are scored; None: everywhere
 
     def __init__(self,
         folder: Path,  # as `rkd run` printed it

@@ -23,7 +23,7 @@ from ..data.images import normalize
 from .calibration import model_from_recipe
 from .features import extract
 from .inference import compute_maps, for_inference
-from .training import RecordedStep, prepare, train_step
+from .training import RecordedStep, prepare_optimizer, train_step
 from ..method.losses import anomaly_map, distillation_loss
 from ..recipe import VARIANTS, Recipe
 from ..utils import has_bf16, keep_memory, pick_device
@@ -107,7 +107,7 @@ def measure_recipe(
     images = torch.randint(256, (recipe.batch_size, 3, recipe.image_size, recipe.image_size), dtype=torch.uint8, device=device)
     fast, features = for_inference(model, recipe), extract(model, images, recipe)
     optimizer, step = torch.optim.Adam(model.trainable(), lr=1e-4, betas=(0.5, 0.999), fused=True), RecordedStep() if device.type == "cuda" else train_step
-    prepare(optimizer, device.type == "cuda")
+    prepare_optimizer(optimizer, device.type == "cuda")
     while device.type == "cuda" and not step.graph:
         step(model.train(), optimizer, features, recipe)
     return timed({

@@ -1,6 +1,6 @@
 """Kills, full disks, signals and damaged files: each promise of nbs/tutorials/guarantees.ipynb is tried on real processes and files.
 
-usage: python .ci/faults.py [--full] [--only run,signals,mutants,export] [--write FILE]
+usage: python .ci/faults.py [--full] [--only run,signals,mutants,export,explore,paper] [--write FILE]
 In its quick form it takes about two minutes, in its full form about an hour. The exit status is 0, or 1 after a sentence.
 Processes are killed, and disks are full, at their writes: an audit hook of Python counts every file that is opened for writing, renamed or removed.
 """
@@ -361,7 +361,95 @@ def try_export(root, full):
     return [{"work": "export", "what": "killed", "writes": len(names), "tried": trials, "results that differ": 0, "false claims": 0}]
 
 
-PARTS = {"run": try_run, "signals": try_signals, "mutants": try_mutants, "export": try_export}
+def outputs(place):
+    "What a batch leaves that somebody reads: tables, pictures, and the metrics less the seconds."
+    files = [*(place / "reports/t/tables").iterdir(), *(place / "reports/t/figures").glob("*.png")]
+    metrics = {path.relative_to(place): json.loads(path.read_text()) for path in (place / "runs").glob("*/*/*/metrics.json")}
+    return {**{path.name: path.read_bytes() for path in files},
+            **{str(path): {name: value for name, value in content.items() if not name.endswith("seconds")} for path, content in metrics.items()}}
+
+
+def try_paper(root, full):
+    "Kills of `rkd paper` at any time, and its disk full at any amount. (Its quick form is test_batch.py.)"
+    if not full:
+        return []
+    make_lines(root / "data/mvtec", names=["gravel"], size=64, train=32, good=4, each=2)
+    words = "--data-root ../data --weights none --epochs 2 --set period=2 --set image_size=64 --set sigma=1 --device cpu"
+    words += " --cores 2 --name t --only table1,figure4 --seeds 88,1"
+    def batch(place, seconds=None):
+        process = subprocess.Popen([RKD, "paper", *words.split()], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        try:
+            printed, _ = process.communicate(timeout=seconds)
+        except subprocess.TimeoutExpired:
+            children = psutil.Process(process.pid).children(recursive=True)
+            process.kill()
+            printed, _ = process.communicate()
+            psutil.wait_procs(children, timeout=60)
+        return process.returncode, printed
+    whole, chance, table = root / "whole", random.Random(88), []
+    whole.mkdir()
+    began = time.monotonic()
+    status, printed = batch(whole)
+    expect(status == 0, f"`rkd paper` failed: {printed[-800:]}")
+    span, result, kills = time.monotonic() - began, outputs(whole), 0
+    while kills < 20:
+        place = root / "killed"
+        place.mkdir()
+        while kills < 20:
+            status, printed = batch(place, chance.uniform(0.1, 0.7) * span)
+            kills += status < 0
+            if status >= 0:
+                break
+        if status < 0:
+            status, printed = batch(place)
+        expect(status == 0 and outputs(place) == result, f"After {kills} kills `rkd paper` ended with {status} and other results: {printed[-800:]}")
+        shutil.rmtree(place)
+    table.append({"work": "rkd paper", "what": "killed", "tried": kills, "results that differ": 0, "false claims": 0})
+    size = sum(path.stat().st_size for path in whole.rglob("*") if path.is_file())
+    small, trials = root / "small", 10
+    small.mkdir()
+    if os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={2 * size}", "tmpfs", small], capture_output=True).returncode == 0:
+        try:
+            (small / "data").symlink_to(root / "data")
+            for trial in range(trials):
+                place = small / f"t{trial}"
+                place.mkdir()
+                ballast = small / "ballast"
+                with ballast.open("wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, max(1, shutil.disk_usage(small).free - int(size * (trial + 0.5) / trials)))
+                status, printed = batch(place)
+                expect(status in (0, 1, 2) and "Traceback" not in printed, f"With a full disk `rkd paper` ended with {status}: {printed[-800:]}")
+                ballast.unlink()
+                status, printed = batch(place)
+                expect(status == 0 and outputs(place) == result, f"After a full disk `rkd paper` ended with {status} and other results: {printed[-800:]}")
+                shutil.rmtree(place)
+        finally:
+            subprocess.run(["umount", small], check=True)
+        table.append({"work": "rkd paper", "what": "disk full", "tried": trials, "results that differ": 0, "false claims": 0})
+    return table
+
+
+def try_explore(root, full):
+    "Kills of `rkd explore`: the run is as it was, and no process is left."
+    make_lines(root / "lines", names=["gravel"], size=64, train=32, good=4, each=2)
+    folder = runner.run(RECIPE, find_category(root / "lines", "gravel"), root / "runs", "cpu")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    trials, chance = 10 if full else 1, random.Random(88)
+    command = [RKD, "explore", "--run", folder, "--data-root", root / "lines", "--no-browser"]
+    for _ in range(trials):
+        process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        expect("The explorer is at" in process.stdout.readline(), "`rkd explore` did not start.")
+        time.sleep(chance.uniform(0, 4))
+        children = psutil.Process(process.pid).children(recursive=True)
+        process.kill()
+        process.wait()
+        _, alive = psutil.wait_procs(children, timeout=20)
+        expect(not alive, f"A killed explorer left {[child.cmdline() for child in alive]}.")
+        expect({path.name: path.read_bytes() for path in folder.iterdir()} == before, "A killed explorer changed the run.")
+    return [{"work": "rkd explore", "what": "killed", "tried": trials, "results that differ": 0, "false claims": 0}]
+
+
+PARTS = {"run": try_run, "signals": try_signals, "mutants": try_mutants, "export": try_export, "explore": try_explore, "paper": try_paper}
 
 
 def main():

@@ -42,10 +42,10 @@ def expect(condition, sentence):
         raise Failed(sentence)
 
 
-def rkd(*words, status=0):
+def rkd(*words, status=0, cwd=None):
     "Run the command and return its output; anything but the expected status is a failure."
     command = [str(Path(sys.executable).with_name("rkd")), *map(str, words)]
-    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
+    done = subprocess.run(command, capture_output=True, text=True, cwd=cwd, env={**os.environ, "CUDA_VISIBLE_DEVICES": ""})
     said = (done.stdout + done.stderr).strip()
     expect(done.returncode == status, f"rkd {words[0]} left with {done.returncode}, not {status}: {said[-500:]}")
     return said
@@ -418,6 +418,29 @@ def check_hostile(browser, folder, run):
         page.close()
 
 
+CATEGORY = '<img src=x onerror="document.title=1">'  # a folder's name
+
+
+def check_report(browser, folder, run):
+    "A category's name is text in the report, and the report's policy runs no script."
+    copy = folder / "hostile/mvtec" / CATEGORY / run.name
+    shutil.copytree(run, copy)
+    provenance = json.loads((copy / "provenance.json").read_text())
+    (copy / "provenance.json").write_text(json.dumps({**provenance, "category": CATEGORY}))
+    rkd("paper", "--preset", "quick", "--epochs", 1, "--draw-only", "--runs", "hostile", "--only", "summary,table1,figure5", "--name", "hostile", cwd=folder)
+    page, asked = browser.new_page(), []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto((folder / "reports/hostile/index.html").as_uri())
+    page.wait_for_timeout(1000)
+    expect(page.title() != "1", "A category's name was run as a script in the report.")
+    expect(CATEGORY in page.inner_text("body"), "The report does not show the category's name as text.")
+    foreign = [url for url in asked if not url.startswith(("file:", "data:"))]
+    expect(not foreign, f"The report asked for {foreign[:3]}.")
+    if PICTURES:
+        page.screenshot(path=PICTURES / "report-hostile.png", full_page=True)
+    page.close()
+
+
 def main():
     if PICTURES:
         PICTURES.mkdir(parents=True, exist_ok=True)
@@ -447,6 +470,7 @@ def main():
                 expect(user.name() and not other.errors, f"The second explorer's console has errors: {other.errors}")
             expect(not user.errors, f"The browser's console has errors: {user.errors}")
         check_hostile(browser, folder, full)
+        check_report(browser, folder, full)
         browser.close()
     print("The explorer works in the browser.")
 

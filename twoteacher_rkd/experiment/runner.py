@@ -307,7 +307,7 @@ def run(
     if resume and is_finished(folder, category):
         return folder
     where = pick_device(device)
-    for note in (notes := verify(category, recipe.batch_size)):
+    for note in (notes := verify(category, recipe.batch_size, recipe.image_size)):
         print(f"note: {note}", file=sys.stderr)
     seed_everything(recipe.seed)
     model = model_from_recipe(recipe).to(where)

@@ -4,13 +4,12 @@
 
 # %% auto #0
 __all__ = ['LAYOUTS', 'OWN', 'DATASETS', 'MVTEC_TEXTURES', 'MVTEC_OBJECTS', 'BTAD_CATEGORIES', 'MVTEC_COUNTS', 'CSV_COLUMNS',
-           'SMALLEST_SIDE', 'LARGEST_BOX', 'Category', 'Layout', 'or_none', 'is_category', 'check_root', 'first_line',
-           'head_of', 'tables_in', 'category_folders', 'guess_layout', 'detect_dataset', 'csv_files', 'list_categories',
+           'SMALLEST_SIDE', 'Category', 'Layout', 'or_none', 'is_category', 'check_root', 'first_line', 'head_of',
+           'tables_in', 'category_folders', 'guess_layout', 'detect_dataset', 'csv_files', 'list_categories',
            'left_out', 'find_mask', 'find_test', 'find_category', 'has_masks', 'check_csv_columns', 'csv_rows',
            'named_file', 'row_sample', 'read_csv_rows', 'raise_first', 'count_problems', 'layout_problems',
-           'wants_masks', 'useless', 'thickness', 'mask_facts', 'read_images', 'file_problems', 'leaks',
-           'region_problems', 'problems', 'too_few', 'file_names', 'fingerprint', 'training_fingerprint',
-           'describe_sizes', 'describe']
+           'wants_masks', 'useless', 'mask_facts', 'read_images', 'file_problems', 'leaks', 'region_problems',
+           'problems', 'too_few', 'file_names', 'fingerprint', 'training_fingerprint', 'describe_sizes', 'describe']
 
 # %% ../../nbs/data/04_datasets.ipynb #a4b46f9d
 import csv
@@ -24,10 +23,9 @@ from pathlib import Path, PureWindowsPath
 
 import numpy as np
 from PIL import Image
-from scipy import ndimage
 
 from .files import SUFFIXES, check_name, entries, every_image, file_digest, folders_in, images_in, open_file
-from .images import Sample, in_threads, mask_and_style, region_mask, white_level
+from .images import Sample, in_threads, mask_and_style, region_mask, thickness, white_level
 from .pictures import Picture, bands, decode_file, image_size
 from ..utils import InputError, choose
 
@@ -442,18 +440,6 @@ def useless(
     extrema = np.array([picture.rows(top, bottom).getextrema() for top, bottom in bands(width, height)])  # (bands, 3, 2)
     if (extrema[..., 0].min(0) == extrema[..., 1].max(0)).all():
         raise InputError(f"{path} is of one colour all over, so there is nothing to learn from it: replace or remove it.")
-
-# %% ../../nbs/data/04_datasets.ipynb #thickness
-LARGEST_BOX = 2**22  # pixels in which distances are computed at once
-
-def thickness(
-    mask: np.ndarray,  # bool (H, W), something in it
-) -> float:  # pixels
-    "The thickness of a defect: the diameter of the largest disc that fits into its mask, about."
-    rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
-    box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
-    step = int(np.ceil(np.sqrt(max(1, box.size / LARGEST_BOX))))
-    return float(step * (2 * ndimage.distance_transform_edt(np.pad(box[::step, ::step], 1)).max() - 1))
 
 # %% ../../nbs/data/04_datasets.ipynb #6a03a3b1
 def mask_facts(

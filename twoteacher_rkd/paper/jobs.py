@@ -18,6 +18,7 @@ import re
 import shutil
 import signal
 import sys
+import tempfile
 import time
 import warnings
 from contextlib import contextmanager, nullcontext
@@ -356,11 +357,15 @@ def execute(
 ) -> None:
     "Run a notebook with parameters. Raises `InputError` for wrong ones, and papermill's error where a cell fails."
     import papermill
+    from traitlets.config import Config
 
+    # sockets in files, where their names are short enough: the numbers of TCP ports may be taken until the kernel has started
+    transport = "ipc" if os.name == "posix" and len(tempfile.gettempdir()) < 60 else "tcp"
     check_parameters(notebook, parameters)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         papermill.execute_notebook(str(notebook), str(output), parameters, kernel_name="python3", progress_bar=False, cwd=os.getcwd(), start_timeout=600,
+                                   config=Config({"KernelManager": {"transport": transport}}),
                                    shutdown_kernel="immediate",  # nothing is left to do when its last cell is done
                                    extra_arguments=["--log-level=ERROR"])  # the kernel talks to this machine alone, and need not warn of that
 

@@ -359,14 +359,13 @@ def execute(
     import papermill
     from traitlets.config import Config
 
-    # sockets in files, where their names are short enough: the numbers of TCP ports may be taken until the kernel has started
-    transport = "ipc" if os.name == "posix" and len(tempfile.gettempdir()) < 60 else "tcp"
     check_parameters(notebook, parameters)
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), tempfile.TemporaryDirectory() as folder:
         warnings.simplefilter("ignore")
+        # sockets in files of a folder of its own: a TCP port may be taken until the kernel has started; but a file's name must be short
+        sockets = {"transport": "ipc", "ip": f"{folder}/kernel"} if os.name == "posix" and len(folder) < 80 else {}
         papermill.execute_notebook(str(notebook), str(output), parameters, kernel_name="python3", progress_bar=False, cwd=os.getcwd(), start_timeout=600,
-                                   config=Config({"KernelManager": {"transport": transport}}),
-                                   shutdown_kernel="immediate",  # nothing is left to do when its last cell is done
+                                   config=Config({"KernelManager": sockets}), shutdown_kernel="immediate",
                                    extra_arguments=["--log-level=ERROR"])  # the kernel talks to this machine alone, and need not warn of that
 
 # %% ../../nbs/paper/09_jobs.ipynb #6f47f330

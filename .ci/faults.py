@@ -105,7 +105,8 @@ def child(work, root, moment=None, action=None):
         status = 3
         print(f"{type(error).__name__}: {error}", file=printed)
     writes.moment = None
-    os.write(writing, json.dumps([printed.getvalue(), writes.names]).encode()[:2**16 - 1])
+    with os.fdopen(writing, "w") as pipe:
+        json.dump([printed.getvalue(), writes.names], pipe)
     os._exit(status)
 
 

@@ -72,7 +72,7 @@ def until(question, sentence, seconds=PATIENCE):
 
 def results(place):
     "Every finished run with the time and the content of its result."
-    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted((place / "runs").glob("*/*/*/metrics.json"))}
+    return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted((place / "runs").glob("*/*/*/metrics.json")) if path.parent.suffix != ".partial"}
 
 
 def kill(place, moment, what, whole_group):

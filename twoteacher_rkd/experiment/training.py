@@ -195,7 +195,8 @@ def load_checkpoint(
     "Continue from a checkpoint; a damaged one is ignored, with a note. Raises `InputError` where it is of another run."
     try:
         saved = torch.load(path, map_location="cpu", weights_only=True)
-        history, losses, seconds = saved["history"], saved.get("losses", []), saved.get("seconds", 0.0)
+        weights, moments, history = saved["model"], saved["optimizer"], saved["history"]
+        losses, seconds = saved.get("losses", []), saved.get("seconds", 0.0)
         if saved["identity"] != identity:
             raise InputError(f"Checkpoint {str(path)!r} is of another recipe or other images: delete it to start again.")
     except InputError:
@@ -203,8 +204,8 @@ def load_checkpoint(
     except Exception as error:  # whatever torch.load makes of a damaged file
         print(f"note: checkpoint {str(path)!r} cannot be read ({type(error).__name__}); training starts again.", file=sys.stderr)
         return [], [], 0.0
-    model.load_state_dict(saved["model"], strict=False)
-    optimizer.load_state_dict(saved["optimizer"])
+    model.load_state_dict(weights, strict=False)
+    optimizer.load_state_dict(moments)
     return history, losses, seconds
 
 # %% ../../nbs/experiment/02_training.ipynb #cell-024

@@ -202,7 +202,7 @@ def serve(
         extensions = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8", "anywidget"]
         settings = {"VoilaConfiguration": {"template": "rkd", "preheat_kernel": True, "extension_allowlist": extensions,
                                            "file_allowlist": []},  # no file but the page is given out
-                    "KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"} if os.name == "posix" else {}}
+                    "KernelManager": {"transport": "ipc" if os.name == "posix" else "tcp"}}
         server = LocalVoila(ip="127.0.0.1", port=port, port_retries=0, open_browser=False, token=token, root_dir=folder, log_level=40,
                             tornado_settings={"websocket_max_message_size": MAX_UPLOAD + 2**23}, config=Config(settings))
         server.initialize([str(notebook)])

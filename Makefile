@@ -5,7 +5,7 @@
 #   make figures  the pictures in figures/, which the README shows, drawn anew from the demo's runs
 #   make test     every check
 #   make check    the quick ones: notebooks clean, package in sync, style
-#   make faults   kills, full disks, signals and damaged files in their full form (about half an hour); make test has a short one
+#   make faults   kills, full disks, signals and damaged files in their full form; make test has a short one
 #   make slurm    a small batch on a real Slurm of one node (root, Debian's slurm-wlm and munge)
 # The newest Python that is supported and can make environments, unless PYTHON names one.
 PYTHON ?= $(shell for minor in 13 12 11 10; do python3.$$minor -c "import ensurepip, sys; print(sys.executable)" 2>/dev/null && exit; done; echo python3)

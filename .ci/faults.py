@@ -1,7 +1,7 @@
 """Kills, full disks, signals and damaged files: each promise of nbs/tutorials/guarantees.ipynb is tried on real processes and files.
 
-usage: python .ci/faults.py [--full] [--only run,signals,mutants,export,explore,paper] [--write FILE]
-In its quick form it takes about two minutes, in its full form about an hour. The exit status is 0, or 1 after a sentence.
+usage: python .ci/faults.py [--full] [--only run,signals,mutants,export,explore] [--write FILE]
+The first trial that fails ends it: the exit status is 0, or 1 after a sentence. A row of its tables is printed when all its trials held.
 Processes are killed, and disks are full, at their writes: an audit hook of Python counts every file that is opened for writing, renamed or removed.
 """
 import argparse
@@ -195,7 +195,7 @@ def try_run(root, full):
             moments = range(len(names)) if full else range(random.Random(88).randrange(9), len(names), 18 if what == "killed" else 27)
             for moment in moments:
                 scenario.disturb(moment, action, result)
-            table.append({"work": scenario.name, "what": what, "writes": len(names), "tried": len(moments), "results that differ": 0, "false claims": 0})
+            table.append({"work": scenario.name, "what": what, "writes": len(names), "tried": len(moments)})
     return table
 
 
@@ -236,7 +236,7 @@ def try_signals(root, full):
     status, waited, _ = run(root / "twice", signal.SIGINT, 0.6 * span, again=True)
     return [{"work": "rkd run", "signals": sum(stopped.values()) - stopped[0], "finished before": stopped[0],
              "seconds to stop, median": round(float(np.median(seconds)), 2), "seconds to stop, most": round(max(seconds), 2),
-             "results that differ": 0, "a second signal, seconds": round(waited, 2)}]
+             "a second signal, seconds": round(waited, 2)}]
 
 
 OTHER = (b"NaN", b"-1", b"1e999", b"null", b"[]", b"{}", b'""', b"0", b"99999999999999999999", b"true", b"\x00", b"[" * 3000, b"../../x", b"\xff\xfe", b",", b"\n")
@@ -352,82 +352,14 @@ def try_export(root, full):
         export.export_onnx(run.model("cpu"), run.recipe, 1.0, target, {}, samples)
     status, printed, names = child(work, root / "out")
     expect(status == 0, f"The export failed: {printed}")
-    earlier, trials = target.read_bytes(), 10 if full else 1
+    trials = 10 if full else 1
     for trial in range(trials):
         status, printed, _ = child(work, root / "out", (trial * len(names)) // trials, kill_now)
         expect(status == -signal.SIGKILL, f"The export ended with {status}: {printed}")
-        export.check_export(target, export.sealed_digest(target)) if target.read_bytes() != earlier else None
+        expect(export.run_onnx(target), "A killed export left a file that is not whole.")  # raises where the seal is broken
         expect(child(work, root / "out")[0] == 0, "The export did not work after a kill.")
         expect([path.name for path in (root / "out").iterdir()] == ["detector.onnx"], f"An export left {sorted(path.name for path in (root / 'out').iterdir())}.")
-    return [{"work": "export", "what": "killed", "writes": len(names), "tried": trials, "results that differ": 0, "false claims": 0}]
-
-
-def outputs(place):
-    "What a batch leaves that somebody reads: tables, pictures, and the metrics less the seconds."
-    files = [*(place / "reports/t/tables").iterdir(), *(place / "reports/t/figures").glob("*.png")]
-    metrics = {path.relative_to(place): json.loads(path.read_text()) for path in (place / "runs").glob("*/*/*/metrics.json")}
-    return {**{path.name: path.read_bytes() for path in files},
-            **{str(path): {name: value for name, value in content.items() if not name.endswith("seconds")} for path, content in metrics.items()}}
-
-
-def try_paper(root, full):
-    "Kills of `rkd paper` at any time, and its disk full at any amount. (Its quick form is test_batch.py.)"
-    if not full:
-        return []
-    make_lines(root / "data/mvtec", names=["gravel"], size=64, train=32, good=4, each=2)
-    words = "--data-root ../data --weights none --epochs 2 --set period=2 --set image_size=64 --set sigma=1 --device cpu"
-    words += " --cores 2 --name t --only table1,figure4 --seeds 88,1"
-    def batch(place, seconds=None):
-        process = subprocess.Popen([RKD, "paper", *words.split()], cwd=place, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        try:
-            printed, _ = process.communicate(timeout=seconds)
-        except subprocess.TimeoutExpired:
-            children = psutil.Process(process.pid).children(recursive=True)
-            process.kill()
-            printed, _ = process.communicate()
-            psutil.wait_procs(children, timeout=60)
-        return process.returncode, printed
-    whole, chance, table = root / "whole", random.Random(88), []
-    whole.mkdir()
-    began = time.monotonic()
-    status, printed = batch(whole)
-    expect(status == 0, f"`rkd paper` failed: {printed[-800:]}")
-    span, result, kills = time.monotonic() - began, outputs(whole), 0
-    while kills < 20:
-        place = root / "killed"
-        place.mkdir()
-        while kills < 20:
-            status, printed = batch(place, chance.uniform(0.1, 0.7) * span)
-            kills += status < 0
-            if status >= 0:
-                break
-        if status < 0:
-            status, printed = batch(place)
-        expect(status == 0 and outputs(place) == result, f"After {kills} kills `rkd paper` ended with {status} and other results: {printed[-800:]}")
-        shutil.rmtree(place)
-    table.append({"work": "rkd paper", "what": "killed", "tried": kills, "results that differ": 0, "false claims": 0})
-    size = sum(path.stat().st_size for path in whole.rglob("*") if path.is_file())
-    small, trials = root / "small", 10
-    small.mkdir()
-    if os.geteuid() == 0 and subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={2 * size}", "tmpfs", small], capture_output=True).returncode == 0:
-        try:
-            (small / "data").symlink_to(root / "data")
-            for trial in range(trials):
-                place = small / f"t{trial}"
-                place.mkdir()
-                ballast = small / "ballast"
-                with ballast.open("wb") as file:
-                    os.posix_fallocate(file.fileno(), 0, max(1, shutil.disk_usage(small).free - int(size * (trial + 0.5) / trials)))
-                status, printed = batch(place)
-                expect(status in (0, 1, 2) and "Traceback" not in printed, f"With a full disk `rkd paper` ended with {status}: {printed[-800:]}")
-                ballast.unlink()
-                status, printed = batch(place)
-                expect(status == 0 and outputs(place) == result, f"After a full disk `rkd paper` ended with {status} and other results: {printed[-800:]}")
-                shutil.rmtree(place)
-        finally:
-            subprocess.run(["umount", small], check=True)
-        table.append({"work": "rkd paper", "what": "disk full", "tried": trials, "results that differ": 0, "false claims": 0})
-    return table
+    return [{"work": "export", "what": "killed", "writes": len(names), "tried": trials}]
 
 
 def try_explore(root, full):
@@ -447,10 +379,10 @@ def try_explore(root, full):
         _, alive = psutil.wait_procs(children, timeout=20)
         expect(not alive, f"A killed explorer left {[child.cmdline() for child in alive]}.")
         expect({path.name: path.read_bytes() for path in folder.iterdir()} == before, "A killed explorer changed the run.")
-    return [{"work": "rkd explore", "what": "killed", "tried": trials, "results that differ": 0, "false claims": 0}]
+    return [{"work": "rkd explore", "what": "killed", "tried": trials}]
 
 
-PARTS = {"run": try_run, "signals": try_signals, "mutants": try_mutants, "export": try_export, "explore": try_explore, "paper": try_paper}
+PARTS = {"run": try_run, "signals": try_signals, "mutants": try_mutants, "export": try_export, "explore": try_explore}
 
 
 def main():
@@ -465,7 +397,7 @@ def main():
         began = time.monotonic()
         with tempfile.TemporaryDirectory() as folder:
             try:
-                tables[name] = PARTS[name](Path(folder), asked.full)
+                tables[name] = [{**row, "form": "full" if asked.full else "short"} for row in PARTS[name](Path(folder), asked.full)]
             except Failed as failed:
                 sys.exit(f"failed: {failed}")
         for row in tables[name]:

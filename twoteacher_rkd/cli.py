@@ -31,7 +31,7 @@ class Commands(TyperGroup):
                 return super().invoke(ctx)
             except KeyboardInterrupt as stopped:
                 number = signal.Signals(stopped.args[0] if stopped.args else signal.SIGINT)
-                print(f"stopped by {number.name}: what is done is kept, and the same command does the rest.", file=sys.stderr)
+                print(f"stopped by {number.name}: the same command does what is left.", file=sys.stderr)
                 raise typer.Exit(128 + number) from None
 
 app = typer.Typer(cls=Commands, add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)

@@ -218,7 +218,7 @@ def defect_notes(
     seen = (table.thickness * size / longest).dropna()
     if seen.empty:
         covered = STRIDE * longest.max() / size
-        sentence = f"At {size} x {size} pixels, one position of the finest feature map covers {covered:.0f} pixels of the image: thinner defects are hard to find."
+        sentence = f"At {size} x {size} pixels, one position of the finest feature map covers {covered:.0f} pixels of the image; thinner defects are smaller than that."
         return [sentence] if covered > STRIDE else [], False
     words = f"At {size} x {size} pixels, the defects are {seen.median():.1f} pixels thick in the median and {seen.min():.1f} at least"
     if seen.min() >= STRIDE:

@@ -33,7 +33,7 @@ from ..data.survey import verify
 from .calibration import model_from_recipe
 from .health import check_training, normal_scores
 from .inference import calibrate_model, measure, predict_maps, score_table
-from .runs import RUN_FORMAT, HISTORY, NORMALS, RUN_STAGES, Provenance, Run, adopt, damaged, load_weights, read_run_json, read_table, run_folder, seal
+from .runs import RUN_FORMAT, HISTORY, NORMALS, RUN_STAGES, NewerFormat, Provenance, Run, adopt, damaged, load_weights, read_run_json, read_table, run_folder, seal
 from .threshold import FALSE_ALARMS, LEAST_IMAGES, load_threshold, run_threshold, save_threshold
 from .training import TrainingError, fit, train_val_split
 from ..recipe import Recipe, recipe_to_json, weights_id
@@ -230,9 +230,9 @@ def is_finished(
         if record.get("format", 1) < RUN_FORMAT:
             adopt(folder)
         sound = not any(damaged(folder, stage) for stage in RUN_STAGES)
-    except InputError as error:
-        if "update it" in str(error):
-            raise
+    except NewerFormat:
+        raise
+    except InputError:
         return False
     same = record["fingerprint"] == fingerprint(category)
     if not same and record.get("training_fingerprint") != training_fingerprint(category):
@@ -249,6 +249,8 @@ def stages_to_do(
     "What is missing, damaged, or made from other images. A sentence names a damaged file."
     try:
         earlier = read_run_json(work / "provenance.json", Provenance)
+    except NewerFormat:
+        raise
     except InputError as error:
         if any((work / name).exists() for name in ("model.safetensors", "provenance.json")):
             print(f"note: {error} The run is made anew from its start.", file=sys.stderr)

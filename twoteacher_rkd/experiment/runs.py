@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['OPEN', 'Share', 'Metrics', 'RUN_FORMAT', 'REMEDY', 'SCORES', 'NORMALS', 'HISTORY', 'RUN_STAGES', 'OPTIONAL',
-           'STAGE_PARTS', 'run_folder', 'Provenance', 'read_run_json', 'check_table', 'read_checked', 'read_table',
-           'digest', 'seal', 'damaged', 'check_seal', 'keep_threshold', 'load_weights', 'file_property', 'array',
-           'check_finished', 'region_of', 'Run', 'adopt']
+           'STAGE_PARTS', 'run_folder', 'Provenance', 'NewerFormat', 'read_run_json', 'check_table', 'read_checked',
+           'read_table', 'digest', 'seal', 'damaged', 'check_seal', 'keep_threshold', 'load_weights', 'file_property',
+           'array', 'check_finished', 'region_of', 'Run', 'adopt']
 
 # %% ../../nbs/experiment/09_runs.ipynb #cell-002
 import json
@@ -75,6 +75,10 @@ class Provenance(BaseModel):
     evaluated_commit: str | None = None  # and by which code
     seal: dict[str, str] = {}  # file -> SHA-256
 
+# %% ../../nbs/experiment/09_runs.ipynb #newer-format
+class NewerFormat(InputError):
+    "A run of a later version of the package."
+
 # %% ../../nbs/experiment/09_runs.ipynb #read-record
 REMEDY = "restore it, or run `rkd run` again, which makes it anew"
 
@@ -82,10 +86,10 @@ def read_run_json(
     path: Path,  # a JSON file of a run
     schema: type,  # `Metrics` or `Provenance`
 ) -> dict:
-    "A checked record. Raises `InputError` where it is missing or damaged, or of a format that this version does not know."
+    "A checked record. Raises `InputError` where it is missing or damaged, `NewerFormat` where this version does not know its format."
     record = read_json(path, schema, REMEDY).model_dump(exclude_unset=True)
     if schema is Provenance and record.get("format", 1) > RUN_FORMAT:
-        raise InputError(f"{str(path)!r} has format {record['format']}, and this version of twoteacher_rkd reads up to {RUN_FORMAT}: update it.")
+        raise NewerFormat(f"{str(path)!r} has format {record['format']}, and this version of twoteacher_rkd reads up to {RUN_FORMAT}: update it.")
     return record
 
 # %% ../../nbs/experiment/09_runs.ipynb #columns

@@ -19,11 +19,12 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from contextlib import redirect_stderr, redirect_stdout
+from contextlib import redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
 
 import numpy as np
 import psutil
+import test_batch
 import torch
 from PIL import Image
 from safetensors.torch import save_file
@@ -382,7 +383,59 @@ def try_explore(root, full):
     return [{"work": "rkd explore", "what": "killed", "tried": trials}]
 
 
-PARTS = {"run": try_run, "signals": try_signals, "mutants": try_mutants, "export": try_export, "explore": try_explore}
+def try_paper(root, full):
+    "Kills of `rkd paper` at random times, five in a row before it may end, and disks that are full from some moment on (as root: a tmpfs is mounted). The short form is test_batch.py."
+    if not full:
+        return []
+    test_batch.make_data(root)
+    items, chance, table = ["--only", "table1", "--seeds", "88,", "--epochs", "4", "--set", "period=4"], random.Random(88), []
+    def fresh(name):
+        (root / name).mkdir()
+        return root / name
+    whole, began = fresh("whole"), time.monotonic()
+    test_batch.finish(whole, *items)
+    span, result = time.monotonic() - began, test_batch.outputs(whole)
+    def check(place, what):
+        test_batch.finish(place, *items)
+        now = test_batch.outputs(place)
+        expect(now == result, f"rkd paper, {what}: {[name for name in result.keys() | now.keys() if now.get(name) != result.get(name)]} differ.")
+    killed = batches = 0
+    while killed < 20:
+        place, batches = fresh(f"killed{batches}"), batches + 1
+        for _ in range(5):
+            known, process = test_batch.results(place), test_batch.start(place, *items)
+            try:
+                process.communicate(timeout=chance.uniform(0.05, 0.7) * span)
+                break  # it came to its end before
+            except subprocess.TimeoutExpired:
+                test_batch.end(place, process, "at random", chance.random() < 0.5)
+            killed, now = killed + 1, test_batch.results(place)
+            expect(all(now.get(path) == value for path, value in known.items()), "A finished run of a batch changed.")
+        check(place, "killed again and again")
+    table.append({"work": "rkd paper", "what": "killed", "tried": killed})
+    for trial in range(10):
+        place, size = fresh(f"disk{trial}"), 2**31
+        subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", place], check=True)
+        try:
+            process, errors = test_batch.start(place, *items), ""
+            try:
+                process.wait(timeout=(trial + 0.5) / 10 * span)
+            except subprocess.TimeoutExpired:
+                with suppress(OSError), (place / "filler").open("wb") as filler:
+                    os.posix_fallocate(filler.fileno(), 0, shutil.disk_usage(place).free)
+                _, errors = process.communicate(timeout=test_batch.PATIENCE)
+            expect(process.returncode in (0, 1, 2) and "Traceback" not in errors, f"On a full disk rkd paper ended with {process.returncode}: {errors[-1500:]}")
+            if process.returncode == 0:
+                expect(test_batch.outputs(place) == result, "On a full disk rkd paper ended with 0 and other results.")
+            (place / "filler").unlink(missing_ok=True)
+            check(place, "on a disk that was full")
+            print(f"full disk, status {process.returncode}: {errors.strip()[-300:]!r}", flush=True)
+        finally:
+            subprocess.run(["umount", "-l", place], check=True)
+    return [*table, {"work": "rkd paper", "what": "disk full", "tried": 10}]
+
+
+PARTS = {"run": try_run, "signals": try_signals, "mutants": try_mutants, "export": try_export, "explore": try_explore, "paper": try_paper}
 
 
 def main():
@@ -398,7 +451,7 @@ def main():
         with tempfile.TemporaryDirectory() as folder:
             try:
                 tables[name] = [{**row, "form": "full" if asked.full else "short"} for row in PARTS[name](Path(folder), asked.full)]
-            except Failed as failed:
+            except (Failed, test_batch.Failed) as failed:
                 sys.exit(f"failed: {failed}")
         for row in tables[name]:
             print(f"{name}: {', '.join(f'{key} {value}' for key, value in row.items())}")

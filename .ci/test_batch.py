@@ -75,15 +75,20 @@ def results(place):
     return {path: (path.stat().st_mtime_ns, path.read_bytes()) for path in sorted((place / "runs").glob("*/*/*/metrics.json")) if path.parent.suffix != ".partial"}
 
 
+def end(place, process, what, whole_group):
+    "Kill a batch, and see that nothing of it goes on."
+    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
+    process.communicate()
+    until(lambda: not alive(place), f"Killed {what}, the batch left processes running: {alive(place)}", 30)
+    print(f"killed {what}: {len(results(place))} runs finished")
+
+
 def kill(place, moment, what, whole_group):
-    "Start the batch, kill it at a moment, and see that nothing of it goes on."
+    "Start the batch, and kill it at a moment."
     process = start(place, *ITEMS)
     until(lambda: moment() or process.poll() is not None, f"The batch never came to the moment '{what}'.")
     expect(process.poll() is None, f"The batch ended before the moment '{what}'.")
-    (os.killpg if whole_group else os.kill)(process.pid, signal.SIGKILL)
-    process.communicate()
-    until(lambda: not alive(place), f"Killed at '{what}', the batch left processes running: {alive(place)}", 30)
-    print(f"killed {what}: {len(results(place))} runs finished")
+    end(place, process, what, whole_group)
 
 
 def outputs(place):
@@ -210,11 +215,16 @@ def test_evidence(place):
     expect("not decidable with these data" in (place / "reports/real/claims.ipynb").read_text(), "The ledger of the claims has no verdicts.")
 
 
+def make_data(place):
+    "Two embedded lines under the names of two categories."
+    for line, name in zip(make_lines(place / "lines", ["brick", "washer"], size=64, train=8, good=4, each=2), ("bottle", "cable"), strict=True):
+        shutil.copytree(line, place / "data/mvtec" / name)
+
+
 def main():
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        for line, name in zip(make_lines(place / "lines", ["brick", "washer"], size=64, train=8, good=4, each=2), ("bottle", "cable"), strict=True):
-            shutil.copytree(line, place / "data/mvtec" / name)
+        make_data(place)
         whole = test_killed(place)
         test_drawn(whole, place / "drawn")
         test_evidence(place / "evidence")

@@ -22,7 +22,7 @@ from ..experiment.runs import Run
 from ..experiment.threshold import check_threshold
 from .exploration import MAX_UPLOAD, WRONG, Exploration, count_verdicts, verdict
 from .panels import CHART_STYLE, TABLE_STYLE, as_text, colour_image, counts_html, data_uri, defect_types_html, describe_map, histogram_html, outlines_svg
-from ..utils import InputError
+from ..utils import InputError, draft_of, remove_drafts
 
 # %% ../../nbs/explorer/04_serving.ipynb #0686da70
 def card_html(
@@ -196,7 +196,9 @@ def serve(
 
     port, token = choose_port(port), secrets.token_hex(16)
     address = f"http://127.0.0.1:{port}/?token={token}"
-    with tempfile.TemporaryDirectory() as folder:
+    temporary = Path(tempfile.gettempdir())
+    remove_drafts(temporary, "explorer.*")
+    with tempfile.TemporaryDirectory(prefix=f"{draft_of(temporary / 'explorer').name}.") as folder:
         notebook = write_served(Path(folder), parameters)
         os.environ["JUPYTER_PATH"] = os.pathsep.join(filter(None, [folder, os.environ.get("JUPYTER_PATH")]))
         extensions = ["@jupyter-widgets/jupyterlab-manager", "@voila-dashboards/widgets-manager8", "anywidget"]

@@ -1723,6 +1723,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                       'twoteacher_rkd.utils.has_bf16': ('utils.html#has_bf16', 'twoteacher_rkd/utils.py'),
                                       'twoteacher_rkd.utils.installed': ('utils.html#installed', 'twoteacher_rkd/utils.py'),
                                       'twoteacher_rkd.utils.keep_memory': ('utils.html#keep_memory', 'twoteacher_rkd/utils.py'),
+                                      'twoteacher_rkd.utils.notebooks_folder': ('utils.html#notebooks_folder', 'twoteacher_rkd/utils.py'),
                                       'twoteacher_rkd.utils.pick_device': ('utils.html#pick_device', 'twoteacher_rkd/utils.py'),
                                       'twoteacher_rkd.utils.provenance': ('utils.html#provenance', 'twoteacher_rkd/utils.py'),
                                       'twoteacher_rkd.utils.read_json': ('utils.html#read_json', 'twoteacher_rkd/utils.py'),

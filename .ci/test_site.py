@@ -69,7 +69,7 @@ def main():
         browser.close()
     for sentence in dict.fromkeys(wrong):
         print(sentence, file=sys.stderr)
-    print(f"site: {len(set(wrong))} problem(s) on {len(PAGES)} pages at {len(SIZES)} sizes; no request left the machine." if not wrong else f"site: {len(set(wrong))} problem(s)")
+    print(f"site: {len(set(wrong))} problem(s) on {len(PAGES)} pages at {len(SIZES)} sizes" + "; no request left the machine." * (not wrong))
     sys.exit(bool(wrong))
 
 

@@ -22,7 +22,8 @@ from urllib.parse import unquote
 ROOT, HERE = Path(__file__).parents[2], Path(__file__).parent
 NBS, PACKAGE = ROOT / "nbs", ROOT / "twoteacher_rkd"
 MATHJAX, MATHJAX_SHA256 = "mathjax@3.2.2", "1b9c0a1c44df864e915690558e72adb9cc5203360daefd385084ced3b6c64c09"
-POLICY = ("default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
+POLICY = (  # in the head of every page
+    "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; font-src 'self'; "
           "connect-src 'self'; base-uri 'self'; form-action 'self'")
 ROOMS = {"method": "The method", "experiment": "How a run is made and measured", "data": "Images and data sets", "lines": "The embedded inspection lines",
          "inspection": "A detector at work", "explorer": "The explorer", "drawing": "Pictures", "paper": "The paper's tables as a batch"}
@@ -232,8 +233,9 @@ def write_contents(source: Path, modules: dict) -> None:
     pages["reference/top"] = room_page("twoteacher_rkd", "The package itself, and the modules outside its rooms.",
                                        [f"/reference/{'package' if name == '__init__' else name}" for name in top])
     papers = [path.stem for path in sorted((NBS / "paper").glob("*.ipynb")) if not path.stem[0].isdigit()]
+    papers.sort(key=lambda name: RESULTS.index(name) if name in RESULTS else len(RESULTS))
     pages["explanation/results"] = room_page("Results", "Every table and figure, each claim of the paper with a verdict, and what a training costs.",
-                                             [f"/paper/{name}" for name in sorted(papers, key=lambda name: RESULTS.index(name) if name in RESULTS else 99)] + ["/paper/evidence/run"])
+                                             [*(f"/paper/{name}" for name in papers), "/paper/evidence/run"])
     others = [path.stem for path in sorted((NBS / "tutorials").glob("*.ipynb")) if path.stem not in TUTORIALS]
     pages["explanation/questions"] = room_page("Questions", "What the paper leaves open, how much trainings differ, and what holds when something goes wrong.",
                                                [f"/tutorials/{name}" for name in others])
@@ -303,7 +305,8 @@ def finish(html: Path) -> list[str]:
     wrong, known = [], {path.resolve() for path in html.rglob("*")}
     for page in (path for path in sorted(html.rglob("*.html")) if "_static" not in path.parts):
         text = re.sub(r"(href=\"(?![a-z]+:)[^\"#]*)\.ipynb", r"\1.html", page.read_text(encoding="utf-8"))  # links in stored outputs
-        text = re.sub(r"<meta charset=\"utf-8\" ?/?>", lambda found: found[0] + f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">', text, count=1, flags=re.I)
+        policy = f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">'
+        text = re.sub(r"<meta charset=\"utf-8\" ?/?>", lambda found, policy=policy: found[0] + policy, text, count=1, flags=re.I)
         page.write_text(text, encoding="utf-8")
         for attribute, link in re.findall(r"\b(href|src)=\"([^\"]*)\"", re.sub(r"<pre>.*?</pre>|<code.*?</code>", "", text, flags=re.S)):
             path = unquote(link.split("#")[0].split("?")[0])

@@ -6,6 +6,7 @@
 #   make test     every check
 #   make check    the quick ones: notebooks clean, package in sync, style
 #   make faults   kills, full disks, signals and damaged files in their full form; make test has a short one
+#   make site     the documentation as web pages, _docs/html/index.html, built from stored outputs (npm, the first time, for MathJax)
 #   make slurm    a small batch on a real Slurm of one node (root, Debian's slurm-wlm and munge)
 # The newest Python that is supported and can make environments, unless PYTHON names one.
 PYTHON ?= $(shell for minor in 13 12 11 10; do python3.$$minor -c "import ensurepip, sys; print(sys.executable)" 2>/dev/null && exit; done; echo python3)
@@ -13,7 +14,7 @@ BIN := .venv/bin
 CORES ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo figures test check readme clean setup slurm faults
+.PHONY: demo figures test check readme clean setup site slurm faults
 
 setup: .venv/installed
 
@@ -45,6 +46,11 @@ test: check
 
 faults: setup
 	python .ci/faults.py --full --write nbs/tutorials/evidence/faults.json
+
+site: setup
+	pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[docs]"
+	python .ci/site/build.py
+	@if [ -x /usr/bin/chromium ]; then python .ci/test_site.py; fi
 
 slurm: setup
 	pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[cluster]"

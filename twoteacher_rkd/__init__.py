@@ -9,7 +9,7 @@ __all__ = []
 from importlib import import_module
 
 # %% ../nbs/00_api.ipynb #a0d15c06
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 # %% ../nbs/00_api.ipynb #a0d15c08
 _PLACES = {"TwoTeacherRKD": "method.model", "distillation_loss": "method.losses", "anomaly_map": "method.losses",

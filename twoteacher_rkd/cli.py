@@ -234,15 +234,13 @@ def execute_run_notebook(
     folder: Path,  # a finished run
     parameters: dict,  # of run.ipynb
 ) -> None:
-    "Execute the run's own notebook into its folder, unless it is there; without the project's notebooks, print a note."
-    import twoteacher_rkd
+    "Execute the run's own notebook into its folder, unless it is there."
     from twoteacher_rkd.paper.jobs import execute
+    from twoteacher_rkd.utils import notebooks_folder
 
-    source, draft = Path(twoteacher_rkd.__file__).parents[1] / "nbs/paper/run.ipynb", folder / "run.draft.ipynb"
-    if not source.exists():
-        print("note: the project's notebooks are not installed here, so the run folder has no run.ipynb.", file=sys.stderr)
-    elif not (folder / "run.ipynb").exists():
-        execute(source, draft, parameters)
+    draft = folder / "run.draft.ipynb"
+    if not (folder / "run.ipynb").exists():
+        execute(notebooks_folder() / "paper/run.ipynb", draft, parameters)
         draft.rename(folder / "run.ipynb")
 
 # %% ../nbs/03_cli.ipynb #9cf25f79

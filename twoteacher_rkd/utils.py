@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['InputError', 'choose', 'first_error', 'read_json', 'draft_of', 'remove_drafts', 'whole_file', 'write_text',
-           'seed_everything', 'pick_device', 'keep_memory', 'group_memory', 'free_memory', 'has_bf16', 'git',
-           'git_changes', 'git_commit', 'installed', 'provenance']
+           'seed_everything', 'pick_device', 'keep_memory', 'group_memory', 'free_memory', 'has_bf16',
+           'notebooks_folder', 'git', 'git_changes', 'git_commit', 'installed', 'provenance']
 
 # %% ../nbs/01_utils.ipynb #eb199911
 import ctypes
@@ -189,6 +189,12 @@ def has_bf16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+
+# %% ../nbs/01_utils.ipynb #notebooks-folder
+def notebooks_folder() -> Path:
+    "The folder of the project's notebooks: inside the package where it came from a wheel, `nbs` beside it in a clone."
+    package = Path(twoteacher_rkd.__file__).parent
+    return package / "notebooks" if (package / "notebooks").is_dir() else package.parent / "nbs"
 
 # %% ../nbs/01_utils.ipynb #cell-041
 def git(

@@ -64,9 +64,9 @@ def snakemake_command(
     "How Snakemake is called. Raises `RuntimeError` where it is not installed."
     from twoteacher_rkd.paper.plan import NOTEBOOKS
 
-    for module, extra in {"snakemake": "dev", **({"snakemake_executor_plugin_slurm": "cluster"} if batch.profile == "slurm" else {})}.items():
+    for module in ("snakemake", *["snakemake_executor_plugin_slurm"] * (batch.profile == "slurm")):
         if importlib.util.find_spec(module) is None:
-            raise RuntimeError(f"The Python package {module} is not installed: pip install -c constraints.txt -e '.[{extra}]' in the project's folder.")
+            raise RuntimeError(f"The Python package {module} is not installed: pip install 'twoteacher_rkd[cluster]', in a clone pip install -e '.[cluster]'.")
     there = ["--profile", str(profile_folder(batch.profile)), "--jobs", str(batch.cores)]
     here = ["--cores", str(config["cores"]), "--resources", f"gpu_slot={len(config['gpus']) * batch.slots}"]
     return [sys.executable, "-m", "snakemake", "--snakefile", str(NOTEBOOKS / "Snakefile"), "--configfile", config["file"], *(there if batch.profile else here),

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['Batch', 'make_plan', 'find_collection', 'categories_in', 'finished_categories', 'data_folder', 'categories_there',
-           'check_batch', 'profile_folder', 'run_jobs', 'count_images', 'notebook_job', 'imported_files',
-           'package_files', 'check_parameters', 'all_jobs', 'describe_batch', 'do_job', 'failure', 'execute',
-           'execute_notebook', 'move_into_place', 'keep_notebook', 'make_notebook', 'make_run', 'keep_failure',
-           'make_report', 'gpu_slot', 'end_with_parent']
+           'check_batch', 'profile_folder', 'run_jobs', 'count_images', 'notebook_job', 'PackageFinder',
+           'imported_files', 'package_files', 'check_parameters', 'all_jobs', 'describe_batch', 'do_job', 'failure',
+           'execute', 'execute_notebook', 'move_into_place', 'keep_notebook', 'make_notebook', 'make_run',
+           'keep_failure', 'make_report', 'gpu_slot', 'end_with_parent']
 
 # %% ../../nbs/paper/09_jobs.ipynb #8f552cb8
 import ctypes
@@ -252,6 +252,15 @@ def notebook_job(
             "inputs": [str(notebook), *package_files()], "needs": [[f"{folder}/{file}" for file in files] for folder in runs],
             "log": f"{batch.report}/.batch/logs/{name}.log"}
 
+# %% ../../nbs/paper/09_jobs.ipynb #package-finder
+class PackageFinder(ModuleFinder):
+    "Finds the modules of one package. In an installed one all others lie beside it, and following their imports would take minutes."
+    def find_module(self, name, path, parent=None):
+        "As in `ModuleFinder`; a module outside the package is not found."
+        if path is None and name != "twoteacher_rkd":
+            raise ImportError(name)
+        return super().find_module(name, path, parent)
+
 # %% ../../nbs/paper/09_jobs.ipynb #cfead2eb
 @cache
 def imported_files(
@@ -261,7 +270,7 @@ def imported_files(
     import twoteacher_rkd
 
     package = Path(twoteacher_rkd.__file__).parent
-    finder = ModuleFinder([str(package.parent)])
+    finder = PackageFinder([str(package.parent)])
     finder.load_module("__main__", io.StringIO(code), "code", ("", "r", 1))  # 1: the code is text
     return tuple(sorted(module.__file__ for module in finder.modules.values() if module.__file__ and package in Path(module.__file__).parents))
 

@@ -18,11 +18,10 @@ import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass as schema
 
-import twoteacher_rkd
 from ..data.datasets import DATASETS
 from ..experiment.runs import Run
 from ..recipe import Recipe, read_recipe
-from ..utils import InputError, choose, first_error
+from ..utils import InputError, choose, first_error, notebooks_folder
 
 # %% ../../nbs/paper/02_plan.ipynb #cell-005
 @schema(frozen=True, config=ConfigDict(extra="forbid"))
@@ -65,19 +64,19 @@ def read_manifest(
 ) -> Manifest:
     "The manifest from its file. Raises `InputError` where the file is missing or damaged."
     if not path.is_file():
-        raise InputError("The paper's notebooks are not installed with the package: clone the repository and install it with pip install -e '.[dev]'.")
+        raise InputError(f"The paper's notebooks are missing ({str(path)!r}): install the package anew.")
     try:
         return TypeAdapter(Manifest).validate_python(yaml.safe_load(path.read_text(encoding="utf-8")))
     except (OSError, UnicodeDecodeError, yaml.YAMLError, ValidationError) as error:
         reason = first_error(error) if isinstance(error, ValidationError) else " ".join(str(error).split())
-        raise InputError(f"{str(path)!r} is damaged: {reason} Restore it with git checkout.") from None
+        raise InputError(f"{str(path)!r} is damaged: {reason} Restore it with git checkout, or install the package anew.") from None
 
 # %% ../../nbs/paper/02_plan.ipynb #the-manifest
-NOTEBOOKS = Path(twoteacher_rkd.__file__).parents[1] / "nbs/paper"
+NOTEBOOKS = notebooks_folder() / "paper"
 
 @cache
 def manifest() -> Manifest:
-    "The list of all tables and figures. Raises `InputError` where the project's notebooks are not at hand."
+    "The list of all tables and figures. Raises `InputError` where the installation is damaged."
     return read_manifest(NOTEBOOKS / "manifest.yaml")
 
 # %% ../../nbs/paper/02_plan.ipynb #98a1ad02

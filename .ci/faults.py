@@ -384,7 +384,7 @@ def try_explore(root, full):
 
 
 def try_paper(root, full):
-    "Kills of `rkd paper` at random times, five in a row before it may end, and disks that are full from some moment on (as root: a tmpfs is mounted). The short form is test_batch.py."
+    "Kills of `rkd paper` at random times, up to five in a row, and disks that are full from some moment on (needs root). The short form is test_batch.py."
     if not full:
         return []
     test_batch.make_data(root)

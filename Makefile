@@ -38,6 +38,7 @@ readme: setup
 	python .ci/check.py --write-readme
 
 test: check
+	OMP_NUM_THREADS=1 python .ci/test_commands.py
 	OMP_NUM_THREADS=1 nbdev_test --n_workers 2 --do_print
 	python .ci/faults.py
 	python .ci/test_batch.py

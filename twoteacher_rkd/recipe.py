@@ -88,6 +88,7 @@ class Recipe:
     precision: one_of("fp32", "bf16") = "fp32"  # `fp32` or `bf16` (autocast)
     val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # share of the training images that validate and do not train, D28
     calibrated: bool = False  # maps measured against the residuals of training images, D30
+    memory: whole(0) = 0  # patches that the memory of each teacher keeps; its distances are added to the student's; 0: no memory, D31
     seed: whole(0) = 88
     weights_ids: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)  # identity of each teacher's weights
 
@@ -119,6 +120,10 @@ def check_pairs(
                          f"is {recipe.period}: set period=0, or bn_freeze_fraction=0.")
     if recipe.calibrated and recipe.map_fusion != "sum":
         raise InputError("calibrated maps have both signs, and their product has no meaning: use map_fusion=sum.")
+    if recipe.memory and (recipe.calibrated or recipe.map_fusion != "sum"):
+        raise InputError("a memory is added to the student's own maps: use it with calibrated=false and map_fusion=sum.")
+    if recipe.memory and not recipe.val_fraction:
+        raise InputError("a memory and a student are added in units of the validation images: set val_fraction=0.2, or memory=0.")
     needed = 1 if recipe.variant in ONE_TEACHER else 2
     if len(recipe.teachers) not in {needed, 2}:
         raise InputError(f"Variant {recipe.variant!r} needs {needed} teacher(s), but {len(recipe.teachers)} were given: {recipe.teachers}.")
@@ -138,7 +143,7 @@ def complete_recipe(
     return recipe
 
 # %% ../nbs/02_recipe.ipynb #2f598e3b
-LATER = ("aspect", "calibrated")  # fields that the first runs did not have
+LATER = ("aspect", "calibrated", "memory")  # fields that the first runs did not have
 FIRST_NAMES = {"bn_freeze_fraction": "frozen_norms", "val_fraction": "held_out"}  # fields that had another name in the first runs
 NEW_NAMES = {first: name for name, first in FIRST_NAMES.items()}
 

@@ -103,10 +103,13 @@ def model_from_recipe(
     recipe: Recipe,  # names the parts
     teachers: bool = True,  # False leaves the teachers' weights out, for a model that is loaded next
 ) -> nn.Module:  # a `TwoTeacherRKD`
-    "The model of a recipe, with a `Calibration` where the recipe is calibrated. Raises `InputError` where its weights cannot be had."
+    "The model of a recipe, with a `Calibration` or a `StudentAndMemory` where the recipe has one. Raises `InputError` where its weights cannot be had."
+    from twoteacher_rkd.method.memory import StudentAndMemory
     from twoteacher_rkd.method.model import build  # torchvision is slow to import, and tables need only numbers
 
     model = build(recipe, teachers)
     if recipe.calibrated:
         model.calibration = Calibration(model.target_channels, recipe.image_size)
+    if recipe.memory:
+        model.calibration = StudentAndMemory([teacher.channels for teacher in model.teachers], recipe.memory)
     return model

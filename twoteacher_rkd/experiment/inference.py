@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['foldable', 'fold_norms', 'for_inference', 'as_inputs', 'compute_maps', 'image_scores', 'predict_maps',
-           'calibrate_model', 'score_table', 'measure']
+           'calibrate_model', 'fill_memory', 'score_table', 'measure']
 
 # %% ../../nbs/experiment/05_inference.ipynb #e062ee14
 import copy
@@ -22,7 +22,7 @@ from .calibration import calibrate
 from .metrics import IMAGE_KEYS, PIXEL_KEYS, evaluate
 from ..method.losses import anomaly_map, distance_maps
 from ..recipe import Recipe
-from ..utils import keep_memory
+from ..utils import InputError, keep_memory
 
 # %% ../../nbs/experiment/05_inference.ipynb #65f55307
 def foldable(
@@ -114,6 +114,23 @@ def calibrate_model(
     "Calibrate a model's maps (D30)."
     fast = for_inference(model, recipe)
     calibrate(model.calibration, lambda: (fast(as_inputs(fast, batch)) for batch in tqdm(images.split(batch_size), desc="calibrate", unit="batch", mininterval=1)))
+
+# %% ../../nbs/experiment/05_inference.ipynb #mem-fill
+@torch.inference_mode()
+def fill_memory(
+    model: nn.Module,  # trained, with a `StudentAndMemory`; that is changed
+    training: Tensor,  # (N, 3, S, S), bytes
+    validation: Tensor,  # (M, 3, S, S), bytes
+    recipe: Recipe,  # gives the precision
+    batch_size: int = 8,  # images at once
+) -> None:
+    "Fill the memories of a model, and put student and memories into one unit. Raises `InputError` without validation images."
+    if not len(validation):
+        raise InputError(f"A memory needs validation images, and {len(training)} normal images are too few to keep some apart: add images, or set memory=0.")
+    fast, parts = for_inference(model, recipe), model.calibration
+    for teacher, memory in zip(fast.teachers, parts.memories, strict=True):
+        memory.remember(teacher(as_inputs(fast, batch)) for batch in tqdm(training.split(batch_size), desc="remember", unit="batch", mininterval=1))
+    parts.standardise(fast(as_inputs(fast, batch)) for batch in validation.split(batch_size))
 
 # %% ../../nbs/experiment/05_inference.ipynb #score-table
 def score_table(

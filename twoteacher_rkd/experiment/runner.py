@@ -32,7 +32,7 @@ from ..data.pictures import FULL
 from ..data.survey import verify
 from .calibration import model_from_recipe
 from .health import check_training, normal_scores
-from .inference import calibrate_model, measure, predict_maps, score_table
+from .inference import calibrate_model, fill_memory, measure, predict_maps, score_table
 from .runs import RUN_FORMAT, HISTORY, NORMALS, RUN_STAGES, NewerFormat, Provenance, Run, adopt, damaged, load_weights, read_run_json, read_table, run_folder, seal
 from .threshold import FALSE_ALARMS, LEAST_IMAGES, load_threshold, run_threshold, save_threshold
 from .training import TrainingError, fit, train_val_split
@@ -142,10 +142,12 @@ def train(
     record: dict,  # from `data_record`
 ) -> None:
     "The first stage: train, and write history and model in place of the checkpoint."
-    training = images[train_val_split(len(images), recipe)[0]]
+    training, validation = (images[part] for part in train_val_split(len(images), recipe))
     history = fit(model, training, recipe, work / "checkpoint.pt", record["training_fingerprint"])
     if recipe.calibrated:
         calibrate_model(model, training, recipe)
+    if recipe.memory:
+        fill_memory(model, training, validation, recipe)
     write_text(work / "recipe.json", recipe_to_json(recipe))
     write_text(work / "history.csv", history.to_csv(index=False))
     with whole_file(work / "model.safetensors") as draft:

@@ -124,6 +124,18 @@ class StudentAndMemory(nn.Module):
         residuals = [F.normalize(t.float()) - F.normalize(s.float()) for t, s in zip(teacher, student, strict=True)]
         return [r.square().sum(1) / 2 for r in residuals] + [memory(maps) for memory, maps in zip(self.memories, self.split(teacher), strict=True)]
 
+    @torch.no_grad()
+    def standardise(self,
+        pairs,  # yields, for each batch of validation images, the teachers' three maps and the student's
+    ) -> None:
+        "Put the student's sum and the memories' sum into the unit of their standard deviations."
+        parts = [torch.cat(maps) for maps in zip(*(self.parts(*pair) for pair in pairs), strict=True)]
+        finest = parts[0].shape[1:]
+        student = sum(F.interpolate(maps[:, None], size=finest, mode="bilinear", align_corners=True) for maps in parts[:3])
+        spreads = [student.std()] * 3 + [len(self.memories) * maps.std() for maps in parts[3:]]
+        for number, (maps, spread) in enumerate(zip(parts, spreads, strict=True)):
+            self.usual[number], self.spread[number] = maps.mean(), spread.clamp(min=1e-6)
+
     def forward(self,
         teacher: list,  # three maps, (B, C, H, W) each
         student: list,  # three maps of the same shapes

@@ -10,8 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from ..utils import InputError
-
 # %% ../../nbs/method/08_memory.ipynb #mem-005
 def random_projection(
     channels: int,  # C, of a feature map

@@ -40,6 +40,7 @@ readme: setup
 	python .ci/check.py --write-readme
 
 test: check
+	OMP_NUM_THREADS=1 python .ci/test_commands.py
 	OMP_NUM_THREADS=1 nbdev_test --n_workers 2 --do_print
 	python .ci/test_batch.py
 	$(MAKE) --no-print-directory -j2 test-faults test-explorer

@@ -195,23 +195,29 @@ def print_table() -> None:
 
 
 def dead_links() -> list[str]:
-    "Links from a notebook to files that are not there."
+    "Links from a notebook or a Markdown page to files that are not there."
     wrong = []
+    pages = {path: path.read_text(encoding="utf-8") for path in [*NBS.rglob("*.md"), *ROOT.glob("*.md"), *(ROOT / ".github").glob("*.md")]}
     for path in NBS.rglob("*.ipynb"):
-        for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
-            if cell["cell_type"] == "markdown":
-                text = re.sub(r"```.*?```|`[^`]*`", "", "".join(cell["source"]), flags=re.S)
-                for link in re.findall(r"\]\(([^)\s]+)\)", text):
-                    target = link.split("#")[0]
-                    if target and not re.match(r"\w+:", link) and not (path.parent / target).exists():
-                        wrong.append(f"{path.relative_to(ROOT)} links to {link}, which is not there.")
+        cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        pages[path] = "\n\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    for path, text in pages.items():
+        for link in re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```|`[^`]*`", "", text, flags=re.S)):
+            target = link.split("#")[0]
+            if target and not re.match(r"\w+:", link) and not (path.parent / target).exists():
+                wrong.append(f"{path.relative_to(ROOT)} links to {link}, which is not there.")
     return wrong
 
 
 def readme() -> str:
     "README.md: the front page, with links as seen from the repository's root."
-    command = ["jupyter", "nbconvert", "--log-level", "ERROR", "--to", "markdown", "--stdout", str(NBS / "index.ipynb")]
-    text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+    book = json.loads((NBS / "index.ipynb").read_text(encoding="utf-8"))
+    for cell in book["cells"]:
+        if "".join(cell["source"]).startswith("#| echo: false"):  # what it shows, without its code
+            cell.update(cell_type="markdown", source=texts(cell))
+            del cell["outputs"], cell["execution_count"]
+    command = ["jupyter", "nbconvert", "--log-level", "ERROR", "--to", "markdown", "--stdin", "--stdout"]
+    text = subprocess.run(command, input=json.dumps(book), capture_output=True, text=True, check=True).stdout
     text = re.sub(r"\]\((?!https?:|\.\./|#)([^)]+)\)", r"](nbs/\1)", text)
     text = re.sub(r"^```\n(?=import |from )", "```python\n", text, flags=re.M)
     return re.sub(r"\n{3,}", "\n\n", text.replace("](../", "](")).strip() + "\n"

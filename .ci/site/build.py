@@ -30,7 +30,7 @@ ROOMS = {"method": "The method", "experiment": "How a run is made and measured",
 RESULTS = ["summary", *(f"table{n}" for n in range(1, 8)), *(f"figure{n}" for n in range(1, 6)), "claims", "audit", "plus", "cost", "report", "run"]
 TUTORIALS = ["method", "own_line"]
 OUTSIDE = {"CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changelog", ".github/SECURITY.md": "security"}  # pages of the root -> their names among the guides
-GUIDES = ["install", "own-images", "region", "long-parts", "threshold", "inspect", "export", "explore", "reproduce", "cluster", "gpu", "offline"]
+GUIDES = ["install", "own-images", "region", "long-parts", "threshold", "inspect", "export", "explore", "python", "reproduce", "cluster", "gpu", "offline"]
 
 
 # --- Notebooks ---

@@ -1718,6 +1718,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                                                                     'twoteacher_rkd/stopping.py')},
             'twoteacher_rkd.utils': { 'twoteacher_rkd.utils.InputError': ('utils.html#inputerror', 'twoteacher_rkd/utils.py'),
                                       'twoteacher_rkd.utils.choose': ('utils.html#choose', 'twoteacher_rkd/utils.py'),
+                                      'twoteacher_rkd.utils.disk_full': ('utils.html#disk_full', 'twoteacher_rkd/utils.py'),
                                       'twoteacher_rkd.utils.draft_of': ('utils.html#draft_of', 'twoteacher_rkd/utils.py'),
                                       'twoteacher_rkd.utils.first_error': ('utils.html#first_error', 'twoteacher_rkd/utils.py'),
                                       'twoteacher_rkd.utils.free_memory': ('utils.html#free_memory', 'twoteacher_rkd/utils.py'),

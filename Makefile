@@ -14,7 +14,7 @@ BIN := .venv/bin
 CORES ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: demo figures test test-faults test-explorer check readme clean setup site slurm faults
+.PHONY: demo figures test test-faults test-commands test-explorer check readme clean setup site slurm faults
 
 setup: .venv/installed
 
@@ -40,14 +40,16 @@ readme: setup
 	python .ci/check.py --write-readme
 
 test: check
-	OMP_NUM_THREADS=1 python .ci/test_commands.py
 	OMP_NUM_THREADS=1 nbdev_test --n_workers 2 --do_print
 	python .ci/test_batch.py
-	$(MAKE) --no-print-directory -j2 test-faults test-explorer
+	$(MAKE) --no-print-directory -j2 test-faults test-commands test-explorer
 
 # each of these keeps one core busy
 test-faults: setup
 	python .ci/faults.py
+
+test-commands: setup
+	OMP_NUM_THREADS=1 python .ci/test_commands.py
 
 test-explorer: setup
 	@if [ -x /usr/bin/chromium ]; then python .ci/test_explorer.py; \

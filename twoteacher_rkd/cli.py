@@ -6,9 +6,10 @@
 __all__ = ['app', 'Commands', 'show_version', 'options', 'lines', 'Dataset', 'check', 'region', 'RawLayout', 'convert',
            'note_precision', 'set_threads', 'note_threshold', 'print_metrics', 'run', 'execute_run_notebook',
            'Overlays', 'predict', 'status', 'export_images', 'validation_samples', 'export', 'paper', 'explore',
-           'write_output', 'bench', 'main']
+           'write_output', 'bench', 'error_sentence', 'main']
 
 # %% ../nbs/03_cli.ipynb #cell-002
+import errno
 import signal
 import sys
 import traceback
@@ -468,6 +469,16 @@ def bench(
         write_output(out, json.dumps(rows, indent=1) + "\n")
         print(out)
 
+# %% ../nbs/03_cli.ipynb #full-disk
+def error_sentence(
+    error: Exception,
+) -> str:
+    "What the error stream says."
+    if getattr(error, "errno", None) != errno.ENOSPC:
+        return str(error)
+    place = f" that holds {str(error.filename)!r}" if error.filename else ""
+    return f"The disk{place} is full: make room, and give the same command again."
+
 # %% ../nbs/03_cli.ipynb #cell-017
 def main() -> None:
     "The command `rkd`."
@@ -478,5 +489,5 @@ def main() -> None:
 
         if not isinstance(error, (InputError, RuntimeError, OSError)):
             traceback.print_exc()  # a bug of ours
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error_sentence(error)}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)

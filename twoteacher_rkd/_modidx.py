@@ -743,6 +743,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                                                                                         'twoteacher_rkd/explorer/exploration.py'),
                                                      'twoteacher_rkd.explorer.exploration.first_run': ( 'explorer/exploration.html#first_run',
                                                                                                         'twoteacher_rkd/explorer/exploration.py'),
+                                                     'twoteacher_rkd.explorer.exploration.image_index': ( 'explorer/exploration.html#image_index',
+                                                                                                          'twoteacher_rkd/explorer/exploration.py'),
                                                      'twoteacher_rkd.explorer.exploration.intermediate_maps': ( 'explorer/exploration.html#intermediate_maps',
                                                                                                                 'twoteacher_rkd/explorer/exploration.py'),
                                                      'twoteacher_rkd.explorer.exploration.leads_out': ( 'explorer/exploration.html#leads_out',

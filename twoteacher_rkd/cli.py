@@ -6,9 +6,10 @@
 __all__ = ['app', 'Commands', 'show_version', 'options', 'lines', 'Dataset', 'check', 'region', 'RawLayout', 'convert',
            'note_precision', 'set_threads', 'note_threshold', 'print_metrics', 'run', 'execute_run_notebook',
            'Overlays', 'predict', 'status', 'export_images', 'validation_samples', 'export', 'paper', 'explore',
-           'write_output', 'bench', 'main']
+           'write_output', 'bench', 'error_sentence', 'main']
 
 # %% ../nbs/03_cli.ipynb #cell-002
+import errno
 import signal
 import sys
 import traceback
@@ -394,13 +395,14 @@ def explore(
     run: Annotated[list[Path], typer.Option(help="A run's folder; give a second one to compare.")] = [],  # noqa: B006
     runs: Annotated[Path, typer.Option(help="Folder that holds all runs, to choose from; if not given, the one that holds --run, or runs.")] = None,
     data_root: Annotated[Path, typer.Option(help="Folder that holds the category's folder, with the images; without it, heatmaps are shown on grey.")] = None,
+    image: Annotated[str, typer.Option(help="Test image that is shown first, as scores.csv names it (test/scratch/003.png); the first in the order if empty.")] = "",
     port: Annotated[int, typer.Option(help="Port on 127.0.0.1; if 0, the first free one from 8866.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the address in a browser.")] = True,
     static: Annotated[Path, typer.Option(help="Write an HTML file with all test images instead.")] = None,
     threshold: Annotated[float, typer.Option(help="With --static: lowest score of a defective image; the run's threshold if not given.")] = None,
 ):
     "Show a run in a browser: test images, heatmaps, threshold, errors."
-    from twoteacher_rkd.explorer.exploration import Results, find_image, first_run
+    from twoteacher_rkd.explorer.exploration import Results, find_image, first_run, image_index
     from twoteacher_rkd.explorer.serving import contact_sheet, serve
     from twoteacher_rkd.utils import InputError
 
@@ -415,12 +417,14 @@ def explore(
         first = results.scores.image.iloc[0]
         if data_root and find_image(first, results.category, data_root) is None:
             raise InputError(f"--data-root {str(data_root)!r} does not hold {first!r} of {results.category!r}: give the folder that holds the category's folder.")
+    if image:
+        image_index(Results(folders[0]), image)
     if static:
         write_output(static, contact_sheet(folders[0], data_root, threshold))
         print(static)
     else:
         addresses = {"run": folders[0], "compare": folders[1] if len(folders) > 1 else "", "runs": (runs or folders[0].parents[2]).absolute(),
-                     "data_root": data_root.absolute() if data_root else ""}
+                     "data_root": data_root.absolute() if data_root else "", "image": image}
         serve({name: str(path) for name, path in addresses.items()}, port, browser)
 
 # %% ../nbs/03_cli.ipynb #07734deb
@@ -468,6 +472,16 @@ def bench(
         write_output(out, json.dumps(rows, indent=1) + "\n")
         print(out)
 
+# %% ../nbs/03_cli.ipynb #full-disk
+def error_sentence(
+    error: Exception,
+) -> str:
+    "What the error stream says."
+    if getattr(error, "errno", None) != errno.ENOSPC:
+        return str(error)
+    place = f" that holds {str(error.filename)!r}" if error.filename else ""
+    return f"The disk{place} is full: make room, and give the same command again."
+
 # %% ../nbs/03_cli.ipynb #cell-017
 def main() -> None:
     "The command `rkd`."
@@ -478,5 +492,5 @@ def main() -> None:
 
         if not isinstance(error, (InputError, RuntimeError, OSError)):
             traceback.print_exc()  # a bug of ours
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {error_sentence(error)}", file=sys.stderr)
         sys.exit(2 if isinstance(error, InputError) else 1)

@@ -4,10 +4,11 @@
 
 # %% auto #0
 __all__ = ['InputError', 'choose', 'first_error', 'read_json', 'draft_of', 'remove_drafts', 'whole_file', 'write_text',
-           'seed_everything', 'pick_device', 'keep_memory', 'group_memory', 'free_memory', 'has_bf16',
+           'disk_full', 'seed_everything', 'pick_device', 'keep_memory', 'group_memory', 'free_memory', 'has_bf16',
            'notebooks_folder', 'git', 'git_changes', 'git_commit', 'installed', 'provenance']
 
 # %% ../nbs/01_utils.ipynb #eb199911
+import errno
 import ctypes
 import difflib
 import json
@@ -118,6 +119,15 @@ def write_text(
     "Write a small file, whole or not at all."
     with whole_file(path) as draft:
         draft.write_text(text, encoding="utf-8")
+
+# %% ../nbs/01_utils.ipynb #disk-full
+def disk_full(
+    error: BaseException,
+) -> bool:
+    "Whether an error, or one that led to it, is that a disk is full."
+    while error and getattr(error, "errno", None) != errno.ENOSPC:
+        error = error.__cause__ or error.__context__
+    return bool(error)
 
 # %% ../nbs/01_utils.ipynb #cell-033
 def seed_everything(

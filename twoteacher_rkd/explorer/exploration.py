@@ -5,11 +5,12 @@
 # %% auto #0
 __all__ = ['VERDICTS', 'WRONG', 'ORDERS', 'MAX_UPLOAD', 'leads_out', 'check_results', 'load_results', 'no_false_alarm', 'no_miss',
            'own_threshold', 'verdict', 'count_verdicts', 'order_images', 'coarse_pro_curve', 'Results',
-           'operating_points', 'find_image', 'resized_image', 'intermediate_maps', 'read_upload', 'Exploration',
-           'compute_intermediate', 'matching_threshold', 'same_image', 'run_category', 'find_runs', 'first_run',
-           'Session']
+           'operating_points', 'image_index', 'find_image', 'resized_image', 'intermediate_maps', 'read_upload',
+           'Exploration', 'compute_intermediate', 'matching_threshold', 'same_image', 'run_category', 'find_runs',
+           'first_run', 'Session']
 
 # %% ../../nbs/explorer/01_exploration.ipynb #0f62fc32
+import difflib
 import os
 import io
 from collections.abc import Callable
@@ -199,6 +200,19 @@ def operating_points(
     found, missed, false_alarms, passed = count_verdicts(results.scores, threshold).values()
     pixels = results.pro and tuple(float(np.interp(-threshold, -results.pro[2], curve, left=0)) for curve in results.pro[:2])
     return (false_alarms / max(1, false_alarms + passed), found / max(1, found + missed)), pixels
+
+# %% ../../nbs/explorer/01_exploration.ipynb #image-index
+def image_index(
+    results: Results,
+    name: str,  # of a test image, as in scores.csv
+) -> int:  # its row
+    "Which test image has a name. Raises `InputError` where none has."
+    names = results.scores.image.tolist()
+    if name not in names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f" Did you mean {near[0]!r}?" if near else ""
+        raise InputError(f"{name!r} is not among the {len(names)} test images of {str(results.run.folder)!r}.{hint} Take a name from its scores.csv: {names[0]!r}.")
+    return names.index(name)
 
 # %% ../../nbs/explorer/01_exploration.ipynb #8b9a9c45
 def find_image(

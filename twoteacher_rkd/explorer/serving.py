@@ -40,7 +40,7 @@ def card_html(
     name, image = verdict(exploration.row.label, exploration.row.score, exploration.threshold), as_text(exploration.row.image)
     lines = outlines_svg((exploration.values, exploration.threshold), exploration.mask, exploration.valid_mask)
     css, words = "rkd-wrong" if name in WRONG else "", describe_map(exploration.values, exploration.threshold)
-    return (f'<article style="{pictures}"><div class="photo" role="img" aria-label="Input {image}"></div>'
+    return (f'<article id="{image}" style="{pictures}"><div class="photo" role="img" aria-label="Input {image}"></div>'
             f'<div class="over" role="img" aria-label="Overlay: {words}"><i class="photo"></i><i class="heat"></i>{lines}</div>'
             f'<p><b class="{css}">{name}</b> {exploration.row.score:.4g}<br>{image}</p></article>')
 
@@ -74,7 +74,7 @@ body {{font: 14px sans-serif; margin: 24px; color: #222}} h1 {{font-size: 20px; 
 .top {{display: flex; flex-wrap: wrap; gap: 24px; align-items: start; margin-bottom: 16px}} .top > * {{max-width: 360px}} table.rkd-table {{width: auto}}
 main {{display: grid; grid-template-columns: repeat(auto-fill, minmax(270px, 1fr)); gap: 12px}}
 article {{display: grid; grid-template-columns: 128px 128px; gap: 2px; font-size: 12px; overflow-wrap: anywhere}}
-article p {{grid-column: span 2; margin: 2px 0}}
+article:target {{outline: 3px solid #222; outline-offset: 3px}} article p {{grid-column: span 2; margin: 2px 0}}
 .photo, .over {{background: #9a9a9a var(--p, none) center / cover; height: 128px; display: block}} .over {{position: relative; background: none}}
 .over > * {{position: absolute; inset: 0; width: 100%; height: 100%}} i.photo {{filter: grayscale(1)}}
 .heat {{background: var(--h) center / cover; opacity: .55}}

@@ -20,7 +20,7 @@ import twoteacher_rkd
 from ..drawing.heatmaps import CMAPS
 from ..drawing.plots import kind_order
 from ..experiment.health import warning
-from .exploration import MAX_UPLOAD, Session, compute_intermediate, first_run, no_false_alarm, no_miss, own_threshold
+from .exploration import MAX_UPLOAD, Session, compute_intermediate, first_run, image_index, no_false_alarm, no_miss, own_threshold
 from .panels import CHART_STYLE, PANEL_STYLE, PARTS, TABLE_STYLE, THRESHOLD_PARTS, VERDICT_STYLE, as_text
 from ..utils import InputError
 
@@ -271,10 +271,14 @@ def explore(
     compare: str = "",  # a second run's folder
     runs: str = "",  # where runs are kept; empty takes the folder that holds `run`
     data_root: str = "",  # the folder that holds the category's folder, with the images
+    image: str = "",  # the test image that is shown first, as scores.csv names it; empty takes the first in the order
 ) -> widgets.Widget:  # to be shown
     "The explorer as a widget; wrong input becomes a sentence."
     try:
         runs = runs or (Path(run).absolute().parents[2] if run else "runs")
-        return Explorer(Session(run or first_run(runs), compare or None, runs, data_root or None)).widget
+        session = Session(run or first_run(runs), compare or None, runs, data_root or None)
+        if image:
+            session.exploration.index = image_index(session.exploration.results, image)
+        return Explorer(session).widget
     except InputError as error:
         return widgets.HTML(f'<p role="alert"><b>{as_text(error)}</b></p>')

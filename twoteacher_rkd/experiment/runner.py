@@ -8,7 +8,6 @@ __all__ = ['WORK', 'RunBusy', 'translate_error', 'workspace', 'check_writable', 
            'run_until_healthy']
 
 # %% ../../nbs/experiment/10_runner.ipynb #cell-002
-import errno
 import json
 import os
 import shutil
@@ -37,7 +36,7 @@ from .runs import RUN_FORMAT, HISTORY, NORMALS, RUN_STAGES, NewerFormat, Provena
 from .threshold import FALSE_ALARMS, LEAST_IMAGES, load_threshold, run_threshold, save_threshold
 from .training import TrainingError, fit, train_val_split
 from ..recipe import Recipe, recipe_to_json, weights_id
-from ..utils import InputError, git_changes, pick_device, provenance, seed_everything, whole_file, write_text
+from ..utils import InputError, disk_full, git_changes, pick_device, provenance, seed_everything, whole_file, write_text
 
 # %% ../../nbs/experiment/10_runner.ipynb #cell-010
 class RunBusy(RuntimeError):
@@ -50,7 +49,7 @@ def translate_error(
     folder: Path,  # its name now
 ) -> Exception:  # to be raised instead
     "An error whose message is true after the folder got its final name."
-    if getattr(error, "errno", None) == errno.ENOSPC or shutil.disk_usage(folder).free < 2**20:
+    if disk_full(error) or shutil.disk_usage(folder).free < 2**20:
         return RuntimeError(f"The disk that holds {str(folder)!r} is full: make room and run it again; it goes on from its last checkpoint.")
     return InputError(str(error).replace(str(partial), str(folder))) if isinstance(error, InputError) else error
 

@@ -13,6 +13,7 @@ __all__ = ['Batch', 'make_plan', 'find_collection', 'categories_in', 'finished_c
 import ctypes
 import io
 import json
+import logging
 import os
 import re
 import shutil
@@ -373,9 +374,13 @@ def execute(
         warnings.simplefilter("ignore")
         # sockets in files of a folder of its own: a TCP port may be taken until the kernel has started; but a file's name must be short
         sockets = {"transport": "ipc", "ip": f"{folder}/kernel"} if os.name == "posix" and len(folder) < 80 else {}
-        papermill.execute_notebook(str(notebook), str(output), parameters, kernel_name="python3", progress_bar=False, cwd=os.getcwd(), start_timeout=600,
-                                   config=Config({"KernelManager": sockets}), shutdown_kernel="immediate",
-                                   extra_arguments=["--log-level=ERROR"])  # the kernel talks to this machine alone, and need not warn of that
+        try:
+            papermill.execute_notebook(str(notebook), str(output), parameters, kernel_name="python3", progress_bar=False, cwd=os.getcwd(), start_timeout=600,
+                                       config=Config({"KernelManager": sockets}), shutdown_kernel="immediate",
+                                       extra_arguments=["--log-level=ERROR"])  # the kernel talks to this machine alone, and need not warn of that
+        except KeyboardInterrupt:
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # which would report the kernel's end as an error
+            raise
 
 # %% ../../nbs/paper/09_jobs.ipynb #6f47f330
 def execute_notebook(

@@ -19,6 +19,7 @@ def random_projection(
     "A matrix that keeps squared distances in the mean."
     return torch.randn(width, channels, generator=torch.Generator().manual_seed(seed)) / width**0.5
 
+# %% ../../nbs/method/08_memory.ipynb #mem-005b
 def project(
     matrix: Tensor,  # (D, C)
     maps: Tensor,  # (B, C, H, W)
@@ -34,6 +35,7 @@ def squared_distances(
     "Between each patch and each other one, by one matrix product."
     return (patches.square().sum(1)[:, None] + others.square().sum(1) - 2 * patches @ others.T).clamp(min=0)
 
+# %% ../../nbs/method/08_memory.ipynb #mem-012b
 def coreset(
     patches: Tensor,  # (N, D)
     count: int,  # K, how many to take
@@ -103,9 +105,8 @@ class StudentAndMemory(nn.Module):
         super().__init__()
         self.channels = [tuple(widths) for widths in channels]
         self.memories = nn.ModuleList(Memory(widths, vectors) for widths in self.channels)
-        parts = 3 + len(self.channels)
-        self.register_buffer("usual", torch.zeros(parts))
-        self.register_buffer("spread", torch.ones(parts))
+        self.register_buffer("usual", torch.zeros(3 + len(self.channels)))
+        self.register_buffer("spread", torch.ones(3 + len(self.channels)))
 
     def split(self,
         teacher: list,  # three maps of all teachers side by side

@@ -141,7 +141,7 @@ def stop(
     process: subprocess.Popen,  # leader of a group
 ) -> None:
     "End Snakemake and its jobs: as Ctrl-C does, then for good."
-    for number, patience in ((signal.SIGINT, 20), (signal.SIGKILL, None)):
+    for number, patience in ((signal.SIGINT, 1), (signal.SIGKILL, None)):
         try:
             os.killpg(process.pid, number)
             process.wait(patience)

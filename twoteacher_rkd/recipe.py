@@ -88,7 +88,7 @@ class Recipe:
     precision: one_of("fp32", "bf16") = "fp32"  # `fp32` or `bf16` (autocast)
     val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # share of the training images that validate and do not train, D28
     calibrated: bool = False  # maps measured against the residuals of training images, D30
-    memory: whole(0) = 0  # patches that the memory of each teacher keeps; its distances are added to the student's; 0: no memory, D31
+    memory: whole(0) = 0  # patches that the memory of each teacher keeps; its distances are added to the student's; 0: no memory
     seed: whole(0) = 88
     weights_ids: tuple[str, ...] = field(default=(), init=False, repr=False, compare=False)  # identity of each teacher's weights
 

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['MOST_BETWEEN', 'LARGEST_BOX', 'MEAN_COLOUR', 'WHOLE', 'IMAGENET_MEAN', 'IMAGENET_STD', 'Sample', 'in_threads',
-           'white_level', 'mask_levels', 'mask_style', 'mask_and_style', 'read_mask', 'thickness', 'on_square',
-           'narrowed', 'fit_square', 'square_rgb', 'frame', 'load_image', 'load_images', 'resize_mask', 'load_masks',
-           'region_mask', 'read_region', 'valid_masks', 'load_valid_masks', 'normalize']
+           'white_level', 'mask_levels', 'mask_style', 'mask_and_style', 'read_mask', 'thickness', 'as_canvas',
+           'ground_size', 'on_canvas', 'narrowed', 'fit_canvas', 'canvas_rgb', 'frame', 'load_image', 'load_images',
+           'resize_mask', 'load_masks', 'region_mask', 'read_region', 'valid_masks', 'load_valid_masks', 'normalize']
 
 # %% ../../nbs/data/03_images.ipynb #4676dc4b
 import os
@@ -140,17 +140,33 @@ def thickness(
 # %% ../../nbs/data/03_images.ipynb #80881bb5
 MEAN_COLOUR = (124, 116, 104)  # ImageNet's, in bytes: 0 after `normalize`
 
-def on_square(
-    image: Image.Image,  # any size
+def as_canvas(
+    canvas,  # width and height, or one number for a square
+) -> tuple:  # width and height
+    "The size of a canvas."
+    return (canvas, canvas) if isinstance(canvas, int) else tuple(canvas)
+
+def ground_size(
+    size: tuple,  # width and height of an image
+    canvas: tuple,  # width and height
     aspect: str,  # `squeeze` or `letterbox`
+) -> tuple:  # width and height, at least those of the image
+    "The size of the ground on which an image lies before it is resized: of the canvas's shape for `letterbox`."
+    if aspect == "squeeze":
+        return tuple(size)
+    return max(size[0], -(-size[1] * canvas[0] // canvas[1])), max(size[1], -(-size[0] * canvas[1] // canvas[0]))
+
+def on_canvas(
+    image: Image.Image,  # any size
+    across: int,  # width of the ground
+    down: int,  # its height
     colour=MEAN_COLOUR,  # of the ground, as the image's mode has it
-) -> Image.Image:  # square for `letterbox`, in the image's own pixels
-    "The image as it is, or in the middle of a square ground."
-    side = max(image.size)
-    if aspect == "squeeze" or min(image.size) == side:
+) -> Image.Image:  # (across, down), in the image's own pixels
+    "The image in the middle of a ground, or as it is where it fills that."
+    if image.size == (across, down):
         return image
-    ground = Image.new(image.mode, (side, side), colour)
-    ground.paste(image, ((side - image.width) // 2, (side - image.height) // 2))
+    ground = Image.new(image.mode, (across, down), colour)
+    ground.paste(image, ((across - image.width) // 2, (down - image.height) // 2))
     return ground
 
 # %% ../../nbs/data/03_images.ipynb #img-narrowed
@@ -176,86 +192,86 @@ def narrowed(
 # %% ../../nbs/data/03_images.ipynb #img-fit
 WHOLE = 2**24  # pixels, padding included: so much is resized in one step
 
-def fit_square(
+def fit_canvas(
     rows: Callable,  # (first, after the last) -> these rows as an image
     columns: Callable,  # the same of the transposed image
     size: tuple[int, int],  # width and height of the image
-    side: int,  # S, pixels of the square
+    canvas,  # width and height, pixels; one number for a square
     aspect: str,  # `squeeze` or `letterbox`
     mode: str = "RGB",  # of the image
     colour=MEAN_COLOUR,  # of the ground
     filter: int = Image.Resampling.BILINEAR,
-) -> Image.Image:  # S x S
-    "An image at the model's size."
-    across, down = (max(size), max(size)) if aspect == "letterbox" else size
+) -> Image.Image:  # of the canvas's size
+    "An image on its canvas."
+    canvas = as_canvas(canvas)
+    across, down = ground_size(size, canvas, aspect)
     if across * down <= WHOLE:
-        return on_square(rows(0, size[1]), aspect, colour).resize((side, side), filter)
-    if size[1] > size[0]:
-        return fit_square(columns, rows, size[::-1], side, aspect, mode, colour, filter).transpose(Image.Transpose.TRANSPOSE)
+        return on_canvas(rows(0, size[1]), across, down, colour).resize(canvas, filter)
+    if across > size[0] or (aspect == "squeeze" and size[1] > size[0]):
+        return fit_canvas(columns, rows, size[::-1], canvas[::-1], aspect, mode, colour, filter).transpose(Image.Transpose.TRANSPOSE)
     def ground(size):
         return Image.new(mode, size, colour)
-    narrow = narrowed(rows, size, across, side, ground, filter)
-    return narrowed(lambda top, bottom: narrow.crop((0, top, narrow.width, bottom)), narrow.size, down, side, ground, filter)
+    narrow = narrowed(rows, size, across, canvas[0], ground, filter)
+    return narrowed(lambda top, bottom: narrow.crop((0, top, narrow.width, bottom)), narrow.size, down, canvas[1], ground, filter)
 
 # %% ../../nbs/data/03_images.ipynb #img-square-rgb
-def square_rgb(
+def canvas_rgb(
     picture: Picture,
-    side: int,  # S, pixels of the square
+    canvas,  # width and height, pixels; one number for a square
     aspect: str = "squeeze",  # or `letterbox`
-) -> np.ndarray:  # uint8 (S, S, 3)
+) -> np.ndarray:  # uint8 (H, W, 3)
     "An image as the model gets it."
-    return np.array(fit_square(picture.rows, picture.columns, picture.size, side, aspect))
+    return np.array(fit_canvas(picture.rows, picture.columns, picture.size, canvas, aspect))
 
 # %% ../../nbs/data/03_images.ipynb #0b9695f5
 def frame(
     size: tuple[int, int],  # width and height of an image
-    side: int,  # S, pixels of the square
+    canvas,  # width and height, pixels; one number for a square
     aspect: str,  # `squeeze` or `letterbox`
-) -> tuple:  # left, top, right, bottom in pixels of the square, whole or not
-    "Where in the square an image lies."
-    if aspect == "squeeze":
-        return 0, 0, side, side
-    longest = max(size)
-    left, top = (longest - size[0]) // 2, (longest - size[1]) // 2
-    return tuple(side * edge / longest for edge in (left, top, left + size[0], top + size[1]))
+) -> tuple:  # left, top, right, bottom in pixels of the canvas, whole or not
+    "Where on the canvas an image lies."
+    width, height = as_canvas(canvas)
+    across, down = ground_size(size, (width, height), aspect)
+    left, top = (across - size[0]) // 2, (down - size[1]) // 2
+    return width * left / across, height * top / down, width * (left + size[0]) / across, height * (top + size[1]) / down
 
 # %% ../../nbs/data/03_images.ipynb #994eefd7
 def load_image(
     path: Path,  # a file
-    size: int,  # S, pixels a side
+    canvas,  # width and height, pixels; one number for a square
     aspect: str = "squeeze",  # or `letterbox`
     white: int = FULL,  # which value becomes 255 in 16 bits
-) -> np.ndarray:  # uint8 (S, S, 3)
+) -> np.ndarray:  # uint8 (H, W, 3)
     "An image, resized. Raises `InputError` naming the file where it cannot be read."
-    return decode_file(path, lambda picture: square_rgb(picture, size, aspect), white)
+    return decode_file(path, lambda picture: canvas_rgb(picture, canvas, aspect), white)
 
 # %% ../../nbs/data/03_images.ipynb #img-load-images
 def load_images(
     samples,  # N of them
-    size: int,  # S, pixels a side
+    canvas,  # width and height, pixels; one number for a square
     aspect: str = "squeeze",  # or `letterbox`
     white: int = FULL,  # which value becomes 255 in 16 bits
-) -> torch.Tensor:  # uint8 (N, 3, S, S)
+) -> torch.Tensor:  # uint8 (N, 3, H, W)
     "All images of `samples`, resized. Raises `InputError` naming the file that cannot be read."
-    images = torch.empty(len(samples), 3, size, size, dtype=torch.uint8)
+    images = torch.empty(len(samples), 3, *as_canvas(canvas)[::-1], dtype=torch.uint8)
     def load(index):
-        images[index] = torch.from_numpy(load_image(samples[index].image, size, aspect, white)).permute(2, 0, 1)
+        images[index] = torch.from_numpy(load_image(samples[index].image, canvas, aspect, white)).permute(2, 0, 1)
     in_threads(load, range(len(samples)))
     return images
 
 # %% ../../nbs/data/03_images.ipynb #cell-055
 def resize_mask(
     mask: np.ndarray,  # bool (H, W), something in it
-    size: int,  # S, pixels a side
+    canvas,  # width and height, pixels; one number for a square
     aspect: str = "squeeze",  # or `letterbox`
-) -> np.ndarray:  # bool (S, S), something in it
+) -> np.ndarray:  # bool on the canvas (height, width), something in it
     "A mask at the model's size: at least half a pixel's area makes it defective; where none reaches that, the largest share does."
     def resized(dtype, marked):
         def rows(top, bottom):
             return Image.fromarray(mask[top:bottom].astype(dtype) * dtype(marked))
         def columns(left, right):
             return Image.fromarray(mask[:, left:right].T.astype(dtype) * dtype(marked))
-        return np.asarray(fit_square(rows, columns, mask.shape[::-1], size, aspect, "L" if dtype is np.uint8 else "F", 0))
+        return np.asarray(fit_canvas(rows, columns, mask.shape[::-1], canvas, aspect, "L" if dtype is np.uint8 else "F", 0))
     small = resized(np.uint8, 255) >= 128
     if small.any():
         return small
@@ -265,17 +281,17 @@ def resize_mask(
 # %% ../../nbs/data/03_images.ipynb #d34044f6
 def load_masks(
     samples,  # N of them
-    size: int,  # S, pixels a side
+    canvas,  # width and height, pixels; one number for a square
     aspect: str = "squeeze",  # or `letterbox`
-) -> torch.Tensor:  # bool (N, S, S), all False for a good image
+) -> torch.Tensor:  # bool (N, H, W), all False for a good image
     "All masks of `samples`, resized. Raises `InputError` where a mask is unfit, or a defective image has none."
-    masks = torch.zeros(len(samples), size, size, dtype=torch.bool)
+    masks = torch.zeros(len(samples), *as_canvas(canvas)[::-1], dtype=torch.bool)
     def load(index):
         sample = samples[index]
         if sample.label and sample.mask is None:
             raise InputError(f"{sample.image} is defective but has no mask: there are no pixel metrics without.")
         if sample.label:
-            masks[index] = torch.from_numpy(resize_mask(read_mask(sample.mask, image_size(sample.image)), size, aspect))
+            masks[index] = torch.from_numpy(resize_mask(read_mask(sample.mask, image_size(sample.image)), canvas, aspect))
     in_threads(load, range(len(samples)))
     return masks
 
@@ -294,39 +310,39 @@ def region_mask(
 # %% ../../nbs/data/03_images.ipynb #69cbd77d
 def read_region(
     path: Path | None,  # a mask image, or None
-    size: int,  # S, pixels a side
+    canvas,  # width and height, pixels; one number for a square
     aspect: str = "squeeze",  # or `letterbox`
-) -> np.ndarray | None:  # bool (S, S), True at valid pixels; None where all are
+) -> np.ndarray | None:  # bool (H, W), True at valid pixels; None where all are
     "A region of interest at the model's size. Raises `InputError` as `region_mask` does."
-    return None if path is None else resize_mask(region_mask(path), size, aspect)
+    return None if path is None else resize_mask(region_mask(path), canvas, aspect)
 
 # %% ../../nbs/data/03_images.ipynb #5cfce4e5
 def valid_masks(
     sizes,  # width and height of N images
-    side: int,  # S, pixels of the square
+    canvas,  # width and height, pixels; one number for a square
     aspect: str,  # `squeeze` or `letterbox`
-    region: np.ndarray | None,  # (S, S), bool, from `read_region`
-) -> torch.Tensor | None:  # bool (N, S, S); None where every pixel counts
-    "The valid pixels of each square: the region within the image, or the whole image."
+    region: np.ndarray | None,  # (H, W), bool, from `read_region`
+) -> torch.Tensor | None:  # bool (N, H, W); None where every pixel counts
+    "The valid pixels of each canvas: the region within the image, or the whole image."
     if region is not None:
         return torch.from_numpy(region).expand(len(sizes), -1, -1)
     if aspect == "squeeze":
         return None
-    valid_mask = np.zeros((len(sizes), side, side), bool)
+    valid_mask = np.zeros((len(sizes), *as_canvas(canvas)[::-1]), bool)
     for reached, size in zip(valid_mask, sizes, strict=True):
-        left, top, right, bottom = frame(size, side, aspect)
+        left, top, right, bottom = frame(size, canvas, aspect)
         reached[int(top) : int(np.ceil(bottom)), int(left) : int(np.ceil(right))] = True
     return torch.from_numpy(valid_mask)
 
 # %% ../../nbs/data/03_images.ipynb #2c967a6d
 def load_valid_masks(
     samples,  # N of them
-    side: int,  # S, pixels of the square
+    canvas,  # width and height, pixels; one number for a square
     aspect: str,  # `squeeze` or `letterbox`
-    region: np.ndarray | None,  # (S, S), bool, from `read_region`
-) -> torch.Tensor | None:  # bool (N, S, S); None where every pixel counts
+    region: np.ndarray | None,  # (H, W), bool, from `read_region`
+) -> torch.Tensor | None:  # bool (N, H, W); None where every pixel counts
     "`valid_masks` of samples, whose sizes are in their files. Raises `InputError` naming a file that cannot be read."
-    return valid_masks([image_size(sample.image) for sample in samples], side, aspect, region)
+    return valid_masks([image_size(sample.image) for sample in samples], canvas, aspect, region)
 
 # %% ../../nbs/data/03_images.ipynb #cell-059
 IMAGENET_MEAN = (0.485, 0.456, 0.406)

@@ -19,7 +19,7 @@ from scipy.stats import median_abs_deviation
 
 from .datasets import Category, has_masks, or_none, problems, raise_first, read_images, too_few
 from .files import Listing, walk
-from .images import fit_square, region_mask, white_level
+from .images import fit_canvas, region_mask, white_level
 from .pictures import FULL, Picture, bands
 
 # %% ../../nbs/data/05_survey.ipynb #6c4ce170
@@ -37,7 +37,7 @@ def image_facts(
         steps += ImageChops.difference(gray.crop((1, 0, width, bottom - top)), gray.crop((0, 0, width - 1, bottom - top))).histogram()
     red, green, blue, brightness = counts @ levels / (width * height)
     gray_rows, gray_columns = (lambda first, last, part=part: part(first, last).convert("L") for part in (picture.rows, picture.columns))
-    small = fit_square(gray_rows, gray_columns, picture.size, THUMBNAIL, "squeeze", "L", 0, Image.Resampling.BOX)
+    small = fit_canvas(gray_rows, gray_columns, picture.size, THUMBNAIL, "squeeze", "L", 0, Image.Resampling.BOX)
     small = np.asarray(small, np.float32).ravel()
     return {
         "stored": f"{picture.image.format} {picture.image.mode}" + (" 16 bits" if picture.deep else ""), "largest": picture.largest, "alpha": picture.alpha,

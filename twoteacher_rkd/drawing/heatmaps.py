@@ -76,10 +76,10 @@ def draw_panel(
         axis.imshow(anomaly_map, cmap=colours.cmap, norm=colours.norm, alpha=alpha)
         if mask is not None and mask.any():
             edge = np.pad(mask, 1)  # a defect that touches the border is outlined there too
-            positions = np.arange(-1, len(mask) + 1)
-            axis.contour(positions, positions, edge, levels=[0.5], colors=INK, linewidths=2.2)
-            axis.contour(positions, positions, edge, levels=[0.5], colors="white", linewidths=1)
-            axis.set(xlim=(-0.5, len(mask) - 0.5), ylim=(len(mask) - 0.5, -0.5))
+            down, across = (np.arange(-1, extent + 1) for extent in mask.shape)
+            axis.contour(across, down, edge, levels=[0.5], colors=INK, linewidths=2.2)
+            axis.contour(across, down, edge, levels=[0.5], colors="white", linewidths=1)
+            axis.set(xlim=(-0.5, mask.shape[1] - 0.5), ylim=(len(mask) - 0.5, -0.5))
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)
 
@@ -118,14 +118,17 @@ def grid_axes(
     rows: int,  # panels downwards
     columns: int,  # panels across
     title_lines: int,  # of the longest title
+    shape: tuple = (1, 1),  # height and width of what the panels show
 ) -> tuple:  # the figure, and its axes as (rows, columns)
-    "An empty grid of square panels, with room for titles, names of rows and a colour bar."
-    side, gap, left, right, top, bottom = panel_side(columns), 0.03, 0.25, 0.75, 0.05 + 0.15 * title_lines, 0.05  # inches
-    width, height = left + columns * (side + gap) - gap + right, bottom + rows * (side + gap) - gap + top
+    "An empty grid of panels, with room for titles, names of rows and a colour bar."
+    longest = panel_side(columns)
+    down, across = (longest * extent / max(shape) for extent in shape)
+    gap, left, right, top, bottom = 0.03, 0.25, 0.75, 0.05 + 0.15 * title_lines, 0.05  # inches
+    width, height = left + columns * (across + gap) - gap + right, bottom + rows * (down + gap) - gap + top
     figure = NotebookFigure(figsize=(width, height))
     return figure, figure.subplots(rows, columns, squeeze=False, gridspec_kw={
         "left": left / width, "right": 1 - right / width, "bottom": bottom / height, "top": 1 - top / height,
-        "wspace": gap / side, "hspace": gap / side})
+        "wspace": gap / across, "hspace": gap / down})
 
 # %% ../../nbs/drawing/03_heatmaps.ipynb #8f46f3cc
 def add_colour_bar(
@@ -167,7 +170,7 @@ def heatmap_grid(
     low, high = map_limits(maps, limits)
     colours = ScalarMappable(Normalize(low, high), choose(cmap, CMAPS, "cmap"))
     titles = wrap_titles([""] * count if titles is None else titles, count)
-    figure, axes = grid_axes(len(rows), count, max(title.count("\n") + bool(title) for title in titles))
+    figure, axes = grid_axes(len(rows), count, max(title.count("\n") + bool(title) for title in titles), maps.shape[1:])
     for (line, column), axis in np.ndenumerate(axes):
         draw_panel(axis, rows[line], images[column], None if masks is None else masks[column], maps[column], colours, alpha)
     for axis, row in zip(axes[:, 0], rows, strict=True):

@@ -47,20 +47,25 @@ class Calibration(nn.Module):
     "Distances in units of their spread over normal images. Before `calibrate` it computes Equation 1."
     def __init__(self,
         channels: tuple,  # of the three scales
-        size: int,  # pixels a side of the images
+        size: int,  # pixels a side of a tile
+        tiles: int = 1,  # T, of an image: each has its own places
     ):
         super().__init__()
         for scale, count in enumerate(channels, 1):
-            side = size // (2 << scale)
+            places = (tiles, size // (2 << scale), size // (2 << scale))[tiles == 1 :]
             self.register_buffer(f"weighting{scale}", torch.eye(count))
-            self.register_buffer(f"usual{scale}", torch.zeros(side, side))
-            self.register_buffer(f"spread{scale}", torch.ones(side, side))
+            self.register_buffer(f"usual{scale}", torch.zeros(places))
+            self.register_buffer(f"spread{scale}", torch.ones(places))
 
     def forward(self,
         teacher: list,  # three maps, (B, C, H, W) each
         student: list,  # three maps of the same shapes
+        first: int = 0,  # the number of the first tile; they follow each other as `cut_tiles` orders them
     ) -> list:  # three maps, (B, H, W) each
-        return [(distance - usual) / spread for distance, usual, spread in zip(self.weighted(teacher, student), self.each("usual"), self.each("spread"), strict=True)]
+        def of_tiles(values):
+            return values if values.ndim == 2 else values[(torch.arange(len(teacher[0]), device=values.device) + first) % len(values)]
+        return [(distance - of_tiles(usual)) / of_tiles(spread)
+                for distance, usual, spread in zip(self.weighted(teacher, student), self.each("usual"), self.each("spread"), strict=True)]
 
     def weighted(self,
         teacher: list,  # three maps, (B, C, H, W) each
@@ -77,12 +82,14 @@ class Calibration(nn.Module):
 
 # %% ../../nbs/experiment/04_calibration.ipynb #deba31f5
 def place_statistics(
-    maps: list,  # per batch, (B, H, W), distances of normal images
-) -> tuple:  # mean and spread, (H, W) each
+    maps: list,  # per batch, (B, H, W), distances of normal images, or of their tiles in order
+    tiles: int = 1,  # T, of an image
+) -> tuple:  # mean and spread, (H, W) each, or (T, H, W)
     "Mean and spread at each place, smoothed by one position."
     maps = torch.cat(maps).double()
-    mean, variance = (gaussian_blur(statistic[None], 1.0)[0] for statistic in (maps.mean(0), maps.var(0, correction=0)))
-    return mean.float(), (variance.sqrt() + maps.std(correction=0)).float()
+    places = maps.unflatten(0, (-1, tiles))
+    mean, variance = (gaussian_blur(statistic, 1.0) for statistic in (places.mean(0), places.var(0, correction=0)))
+    return mean.float().squeeze(0), (variance.sqrt() + maps.std(correction=0)).float().squeeze(0)
 
 # %% ../../nbs/experiment/04_calibration.ipynb #079bd58a
 @torch.no_grad()
@@ -95,7 +102,7 @@ def calibrate(
         weights.copy_(weighting(moments))
     distances = zip(*(calibration.weighted(*pair) for pair in pairs()), strict=True)
     for usual, spread, maps in zip(calibration.each("usual"), calibration.each("spread"), distances, strict=True):
-        for buffer, statistic in zip((usual, spread), place_statistics(maps), strict=True):
+        for buffer, statistic in zip((usual, spread), place_statistics(maps, len(usual) if usual.ndim == 3 else 1), strict=True):
             buffer.copy_(statistic)
 
 # %% ../../nbs/experiment/04_calibration.ipynb #c41d8e90
@@ -109,7 +116,7 @@ def model_from_recipe(
 
     model = build(recipe, teachers)
     if recipe.calibrated:
-        model.calibration = Calibration(model.target_channels, recipe.image_size)
+        model.calibration = Calibration(model.target_channels, recipe.image_size, recipe.grid[0] * recipe.grid[1])
     if recipe.memory:
         model.calibration = StudentAndMemory([teacher.channels for teacher in model.teachers], recipe.memory)
     return model

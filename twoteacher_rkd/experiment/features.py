@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from ..data.images import normalize
+from ..data.tiles import take_tiles
 from ..recipe import Recipe
 from ..utils import draft_of, free_memory, remove_drafts
 
@@ -66,12 +67,12 @@ def make_room(
 # %% ../../nbs/experiment/01_features.ipynb #17145de8
 def features_name(
     model: nn.Module,  # whose teachers compute the features
-    images: Tensor,  # (N, 3, S, S), bytes
-    recipe: Recipe,  # gives the precision
+    images: Tensor,  # (N, 3, H, W), bytes
+    recipe: Recipe,  # gives the precision and the tiles
 ) -> str:
     "Sixteen hex digits that name the features of images."
     machine = f"{torch.__version__} {torch.backends.cpu.get_cpu_capability()} {torch.get_num_threads()}"
-    total = hashlib.sha256(f"{recipe.precision} {machine} {tuple(images.shape)}".encode())
+    total = hashlib.sha256(f"{recipe.precision} {machine} {tuple(images.shape)} {recipe.tiles}".encode())
     for tensor in (images, *model.teachers.state_dict().values()):
         total.update(tensor.contiguous().cpu().flatten().view(torch.uint8).numpy())
     return total.hexdigest()[:16]
@@ -129,32 +130,32 @@ def find_place(
 
 # %% ../../nbs/experiment/01_features.ipynb #d12e437e
 class FeatureCache:
-    "The features of the training images, each extracted once where there is room to keep all of them."
+    "The features of the training images' tiles, each extracted once where there is room to keep all of them."
     def __init__(self,
         model: nn.Module,  # whose teachers compute the features
-        images: Tensor,  # (N, 3, S, S), bytes
-        recipe: Recipe,  # gives the precision
+        images: Tensor,  # (N, 3, H, W), bytes, on the recipe's canvas
+        recipe: Recipe,  # gives the precision and the tiles
     ):
         self.model, self.recipe, self.images = model, recipe, images.to(next(model.parameters()).device)
-        self.place, self.kept, self.files, self.missing = "", None, None, set(range(len(images)))
+        self.place, self.kept, self.files, self.missing = "", None, None, set(range(len(self)))
 
-    def __len__(self):
-        return len(self.images)
+    def __len__(self):  # N T, tiles of all images
+        return len(self.images) * self.recipe.grid[0] * self.recipe.grid[1]
 
     def epoch(self,
-        order: Tensor,  # (batches, B), indices
+        order: Tensor,  # (batches, B), numbers of tiles
     ):  # yields, for each batch, per teacher three maps (B, C, h, w)
         "The features of each batch."
         for batch, index in zip(order.tolist(), order.to(self.images.device), strict=True):
             if self.missing.isdisjoint(batch):
                 yield [[kept[index] for kept in maps] for maps in self.kept]
             else:
-                features = extract(self.model, self.images[index], self.recipe)
+                features = extract(self.model, take_tiles(self.images, index, self.recipe), self.recipe)
                 self.keep(batch, index, features)
                 yield features
 
     def keep(self,
-        batch: list,  # the images' numbers
+        batch: list,  # the tiles' numbers
         index: Tensor,  # the same, on the device
         features: list,  # per teacher, three maps (B, C, h, w)
     ) -> None:

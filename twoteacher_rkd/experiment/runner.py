@@ -29,6 +29,7 @@ from ..data.files import file_digest
 from ..data.images import load_images, load_masks, load_valid_masks, read_region, white_level
 from ..data.pictures import FULL
 from ..data.survey import verify
+from ..data.tiles import resolve_tiles
 from .calibration import model_from_recipe
 from .health import check_training, normal_scores
 from .inference import calibrate_model, fill_memory, measure, predict_maps, score_table
@@ -102,11 +103,12 @@ def check_room(
     folder: Path,  # exists
     model: nn.Module,  # untrained
     category: Category,
-    recipe: Recipe,
+    recipe: Recipe,  # with a grid of tiles
 ) -> None:
     "Raise `InputError` where a run would not fit on the disk: two checkpoints (weights and Adam's two moments), the whole model, the maps."
     whole, trained = (sum(p.numel() * 4 for p in parameters) for parameters in (model.parameters(), model.trainable()))
-    needed = 6 * trained + whole + 5 * len(category.test) * recipe.image_size**2
+    width, height = recipe.canvas
+    needed = 6 * trained + whole + 5 * len(category.test) * width * height
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise InputError(f"A run needs {needed / 1e9:.2f} GB in {str(folder)!r} while it trains, and {free / 1e9:.2f} GB are free: make room, or choose another --out.")
@@ -116,9 +118,9 @@ def data_record(
     recipe: Recipe,
     category: Category,
 ) -> dict:  # JSON-ready
-    "What a run was made from: data with its fingerprint, the value that is white in 16 bits, the region by the hash of its file, weights by name or by theirs."
+    "What a run was made from: data with its fingerprint, the value that is white in 16 bits, the tiles of an image, region and weights by hash."
     return {"dataset": category.dataset, "category": category.name, "fingerprint": fingerprint(category),
-            "training_fingerprint": training_fingerprint(category), "white": white_level(category.train),
+            "training_fingerprint": training_fingerprint(category), "white": white_level(category.train), "tiles": resolve_tiles(recipe, category).tiles,
             "region": file_digest(category.region).hex()[:12] if category.region else None,
             "weights": dict(zip(recipe.teachers, map(weights_id, recipe.weights, recipe.teachers), strict=True))}
 
@@ -136,17 +138,18 @@ def write_changes(
 def train(
     model: nn.Module,  # untrained, on the device to use; is changed
     recipe: Recipe,
-    images: Tensor,  # (N, 3, S, S), bytes: all normal images but those to test on
+    images: Tensor,  # (N, 3, H, W), bytes, on its canvas: all normal images but those to test on
     work: Path,  # folder to fill, with provenance
     record: dict,  # from `data_record`
 ) -> None:
     "The first stage: train, and write history and model in place of the checkpoint."
     training, validation = (images[part] for part in train_val_split(len(images), recipe))
-    history = fit(model, training, recipe, work / "checkpoint.pt", record["training_fingerprint"])
+    planned = replace(recipe, tiles=record["tiles"])
+    history = fit(model, training, planned, work / "checkpoint.pt", record["training_fingerprint"])
     if recipe.calibrated:
-        calibrate_model(model, training, recipe)
+        calibrate_model(model, training, planned)
     if recipe.memory:
-        fill_memory(model, training, validation, recipe)
+        fill_memory(model, training, validation, planned)
     write_text(work / "recipe.json", recipe_to_json(recipe))
     write_text(work / "history.csv", history.to_csv(index=False))
     with whole_file(work / "model.safetensors") as draft:
@@ -167,15 +170,15 @@ def wanted_rate(
 # %% ../../nbs/experiment/10_runner.ipynb #423e7e5e
 def score_normals(
     model: nn.Module,  # trained
-    recipe: Recipe,
+    recipe: Recipe,  # with a grid of tiles
     category: Category,
-    images: Tensor,  # (N, 3, S, S), bytes: all its normal images but those to test on
+    images: Tensor,  # (N, 3, H, W), bytes: all its normal images but those to test on
     work: Path,  # folder with a finished training
     record: dict,  # from `data_record`
 ) -> None:
     "The second stage: write scores of normal images, region and threshold. Raises `TrainingError` for scores that are not finite."
-    region = read_region(category.region, recipe.image_size, recipe.aspect)
-    normals = normal_scores(model, category, images, recipe, load_valid_masks(category.train, recipe.image_size, recipe.aspect, region))
+    region = read_region(category.region, recipe.canvas, recipe.aspect)
+    normals = normal_scores(model, category, images, recipe, load_valid_masks(category.train, recipe.canvas, recipe.aspect, region))
     if not np.isfinite(normals.score).all():
         raise TrainingError(f"{(~np.isfinite(normals.score)).sum()} of {len(normals)} normal images score NaN or infinity: lower learning_rate, or use precision fp32.")
     if region is None:
@@ -191,7 +194,7 @@ def score_normals(
 # %% ../../nbs/experiment/10_runner.ipynb #4a2f6310
 def evaluate_run(
     model: nn.Module,  # trained
-    recipe: Recipe,
+    recipe: Recipe,  # with a grid of tiles
     category: Category,
     work: Path,  # folder with a finished training
     white: int,  # which value becomes 255 in images of 16 bits
@@ -199,10 +202,10 @@ def evaluate_run(
     updates: dict,  # of the provenance
 ) -> None:
     "The third stage: score the test images, and write scores, maps and metrics."
-    images = load_images(category.test, recipe.image_size, recipe.aspect, white)
-    masks = load_masks(category.test, recipe.image_size, recipe.aspect) if has_masks(category) else None
-    region = read_region(category.region, recipe.image_size, recipe.aspect)
-    valid_mask = load_valid_masks(category.test, recipe.image_size, recipe.aspect, region)
+    images = load_images(category.test, recipe.canvas, recipe.aspect, white)
+    masks = load_masks(category.test, recipe.canvas, recipe.aspect) if has_masks(category) else None
+    region = read_region(category.region, recipe.canvas, recipe.aspect)
+    valid_mask = load_valid_masks(category.test, recipe.canvas, recipe.aspect, region)
     masks = masks if masks is None or valid_mask is None else masks & valid_mask
     start = time.perf_counter()
     maps = predict_maps(model, images, recipe, valid_mask)
@@ -256,7 +259,7 @@ def stages_to_do(
         if any((work / name).exists() for name in ("model.safetensors", "provenance.json")):
             print(f"note: {error} The run is made anew from its start.", file=sys.stderr)
         return list(RUN_STAGES), None
-    if earlier.get("training_fingerprint") != record["training_fingerprint"]:
+    if any(earlier.get(name, record[name]) != record[name] for name in ("training_fingerprint", "tiles")):
         return list(RUN_STAGES), None
     changed, stages = {"scored": earlier.get("region") != record["region"], "evaluated": earlier["fingerprint"] != record["fingerprint"]}, []
     for stage in RUN_STAGES:
@@ -277,11 +280,12 @@ def compute(
     "Do the stages that are not done."
     record = {"format": RUN_FORMAT, **provenance(next(model.parameters()).device), **data_record(recipe, category)}
     stages, earlier = stages_to_do(work, record)
+    planned = replace(recipe, tiles=record["tiles"])
     if "evaluated" in stages:
         for name in ("metrics.json", "run.ipynb"):
             (work / name).unlink(missing_ok=True)
     white = record["white"] if "trained" in stages else earlier.get("white", FULL)
-    images = load_images(category.train, recipe.image_size, recipe.aspect, white) if "scored" in stages else None
+    images = load_images(category.train, planned.canvas, recipe.aspect, white) if "scored" in stages else None
     if "trained" in stages:
         write_changes(work, "changes.diff")
         write_text(work / "provenance.json", json.dumps(record, indent=1) + "\n")
@@ -290,12 +294,12 @@ def compute(
         load_weights(model, work)
     (work / "checkpoint.pt").unlink(missing_ok=True)
     if "scored" in stages:
-        score_normals(model, recipe, category, images, work, record)
+        score_normals(model, planned, category, images, work, record)
     if "evaluated" in stages:
         updates = {} if "trained" in stages else {"fingerprint": record["fingerprint"], "evaluated": record["started"], "evaluated_commit": record["commit"]}
         if updates:
             write_changes(work, "changes.evaluated.diff")
-        evaluate_run(model, recipe, category, work, white, notes, updates)
+        evaluate_run(model, planned, category, work, white, notes, updates)
 
 # %% ../../nbs/experiment/10_runner.ipynb #5aca8e49
 def run(
@@ -313,9 +317,10 @@ def run(
     for note in (notes := verify(category, recipe.batch_size, recipe.image_size)):
         print(f"note: {note}", file=sys.stderr)
     seed_everything(recipe.seed)
-    model = model_from_recipe(recipe).to(where)
+    planned = resolve_tiles(recipe, category)
+    model = model_from_recipe(planned).to(where)
     check_writable(folder.parent)
-    check_room(folder.parent, model, category, recipe)
+    check_room(folder.parent, model, category, planned)
     with workspace(folder, resume) as work:
         if not is_finished(work, category):
             compute(model, recipe, category, work, notes)

@@ -6,7 +6,7 @@
 __all__ = ['OPEN', 'Share', 'Metrics', 'RUN_FORMAT', 'REMEDY', 'SCORES', 'NORMALS', 'HISTORY', 'RUN_STAGES', 'OPTIONAL',
            'STAGE_PARTS', 'run_folder', 'Provenance', 'NewerFormat', 'read_run_json', 'check_table', 'read_checked',
            'read_table', 'digest', 'seal', 'damaged', 'check_seal', 'keep_threshold', 'load_weights', 'file_property',
-           'array', 'check_finished', 'region_of', 'Run', 'adopt']
+           'array', 'check_finished', 'region_of', 'planned_recipe', 'Run', 'adopt']
 
 # %% ../../nbs/experiment/09_runs.ipynb #cell-002
 import json
@@ -14,6 +14,7 @@ import struct
 import sys
 import zlib
 from contextlib import suppress
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated
@@ -69,6 +70,7 @@ class Provenance(BaseModel):
     fingerprint: str  # of all images
     training_fingerprint: str | None = None  # of those that training and threshold depend on
     white: int = FULL  # which value became 255 in images of 16 bits
+    tiles: str | None = None  # columns and rows of an image, what `auto` became
     region: str | None = None  # hash of the region's file
     weights: dict[str, str]  # teacher -> identity
     evaluated: str | None = None  # when it was evaluated again, on other images
@@ -239,10 +241,18 @@ def check_finished(
 # %% ../../nbs/experiment/09_runs.ipynb #region-of
 def region_of(
     run,  # a `Run`
-) -> np.ndarray:  # (S, S), bool; None where its data have no region
+) -> np.ndarray:  # (H, W), bool; None where its data have no region
     "The region of interest of a run. Raises `InputError` where it is missing or damaged."
     if run.provenance.get("region"):
-        return read_checked(run.folder / "region.png", lambda path: read_region(path, run.recipe.image_size))
+        return read_checked(run.folder / "region.png", lambda path: read_region(path, run.recipe.canvas))
+
+# %% ../../nbs/experiment/09_runs.ipynb #planned-recipe
+def planned_recipe(
+    run,  # a `Run`
+) -> Recipe:
+    "What was run; `auto` is replaced by the tiles that it became. Raises `InputError` where it is missing or damaged."
+    recipe = read_checked(run.folder / "recipe.json", lambda path: recipe_from_json(path.read_text(encoding="utf-8")))
+    return replace(recipe, tiles=run.provenance["tiles"]) if recipe.tiles == "auto" else recipe
 
 # %% ../../nbs/experiment/09_runs.ipynb #stage-parts
 STAGE_PARTS = {"trained": ("recipe", "history", "tensors"), "scored": ("normals", "region"), "evaluated": ("metrics", "scores", "maps")}
@@ -252,16 +262,16 @@ class Run:
     "A finished run, read from its folder. Raises `InputError` where it is not one."
     metrics = file_property("metrics.json", lambda path: read_run_json(path, Metrics))  # metric -> fraction, or None
     provenance = file_property("provenance.json", lambda path: read_run_json(path, Provenance))  # where the numbers came from
-    recipe = file_property("recipe.json", lambda path: read_checked(path, lambda path: recipe_from_json(path.read_text(encoding="utf-8"))))  # what was run, a `Recipe`
+    recipe = cached_property(planned_recipe)  # what was run, a `Recipe`
     history = file_property("history.csv", lambda path: read_table(path, HISTORY))
     scores = file_property("scores.csv", lambda path: read_table(path, SCORES))
     normals = file_property("normals.csv", lambda path: read_table(path, NORMALS))
-    maps = array("maps")  # anomaly maps (N, S, S), float32, in the order of `scores`
-    masks = array("masks")  # (N, S, S), bool, or None where the data has none
+    maps = array("maps")  # anomaly maps (N, H, W), float32, in the order of `scores`
+    masks = array("masks")  # (N, H, W), bool, or None where the data has none
     tensors = file_property("model.safetensors", lambda path: read_checked(path, lambda path: set(safe_open(path, "pt").keys())))  # names in the model's file
-    valid_mask = array("scored")  # (N, S, S), bool: which pixels count; None where all do
+    valid_mask = array("scored")  # (N, H, W), bool: which pixels count; None where all do
     white = property(lambda run: run.provenance.get("white", FULL), doc="Which value becomes 255 in images of 16 bits.")
-    region = cached_property(region_of)  # (S, S), bool: where parts are scored; None: everywhere
+    region = cached_property(region_of)  # (H, W), bool: where parts are scored; None: everywhere
 
     def __init__(self,
         folder: Path,  # as `rkd run` printed it

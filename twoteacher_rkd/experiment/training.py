@@ -37,13 +37,15 @@ def learning_rate(
 # %% ../../nbs/experiment/02_training.ipynb #cell-013
 def batches(
     count: int,  # images
-    recipe: Recipe,  # gives batch size and seed
+    recipe: Recipe,  # gives batch size, tiles and seed
     epoch: int,  # from 0
-) -> Tensor:  # (count // batch_size, batch_size), indices
-    "The images of each batch of an epoch. Raises `InputError` where there are fewer images than a batch holds."
+) -> Tensor:  # (count // batch_size, batch_size), numbers of tiles: of images, where an image is one tile
+    "The tiles of each batch of an epoch: each image once, with one of its tiles. Raises `InputError` where there are fewer images than a batch holds."
     if count < recipe.batch_size:
         raise InputError(f"{count} training images do not fill one batch of {recipe.batch_size}: add images or choose a smaller batch_size.")
-    order = torch.randperm(count, generator=torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch))
+    tiles, generator = recipe.grid[0] * recipe.grid[1], torch.Generator().manual_seed(recipe.seed * 1_000_003 + epoch)
+    order = torch.randperm(count, generator=generator) * tiles
+    order += torch.randint(tiles, (count,), generator=generator)
     return order[: count // recipe.batch_size * recipe.batch_size].view(-1, recipe.batch_size)
 
 # %% ../../nbs/experiment/02_training.ipynb #split
@@ -137,7 +139,7 @@ def train_epoch(
     step=train_step,  # or a `RecordedStep`
 ) -> float:  # mean loss
     "All batches of one epoch. Raises `TrainingError` where a loss is not finite."
-    order = batches(len(cache), recipe, epoch)
+    order = batches(len(cache.images), recipe, epoch)
     for features in cache.epoch(order[len(losses):]):
         with uninterrupted():
             losses.append(step(model, optimizer, features, recipe))
@@ -145,7 +147,8 @@ def train_epoch(
     losses = torch.stack(losses).tolist()
     for number, loss in enumerate(losses):
         if not math.isfinite(loss):
-            raise TrainingError(f"The loss became {loss} in epoch {epoch + 1}, batch {number + 1} (images {order[number].tolist()}): "
+            images = (order[number] // (len(cache) // len(cache.images))).tolist()
+            raise TrainingError(f"The loss became {loss} in epoch {epoch + 1}, batch {number + 1} (images {images}): "
                                 "lower learning_rate, or use precision fp32.")
     mean = sum(losses) / len(losses)
     bar.set_postfix_str(f"epoch {epoch + 1}/{recipe.epochs}, loss {mean:.4f}, rate {learning_rate(recipe, epoch):.5f}", refresh=False)
@@ -213,7 +216,7 @@ PATIENCE = 20  # times as long as writing a checkpoint took, until the next one
 
 def fit(
     model: nn.Module,  # on the device to train on; is changed
-    images: Tensor,  # (N, 3, S, S), bytes, normal images only
+    images: Tensor,  # (N, 3, H, W), bytes, normal images only, on the recipe's canvas
     recipe: Recipe,  # everything that changes the result
     checkpoint: Path = None,  # where to keep one, and to resume from if it exists
     fingerprint: str = "",  # of the images; a checkpoint of others is refused

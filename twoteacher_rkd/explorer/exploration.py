@@ -23,13 +23,14 @@ import torch
 
 from ..data.images import load_image
 from ..data.pictures import FULL, decode
+from ..data.tiles import cut_tiles, join_tiles
 from ..drawing.heatmaps import map_limits
 from ..drawing.plots import check_columns
-from ..experiment.inference import as_inputs
+from ..experiment.inference import as_inputs, compute_maps, tile_distances
 from ..experiment.metrics import pixel_histograms, roc_curve
 from ..experiment.runs import Run
 from ..inspection.detector import Detector, judge_batch, no_verdict
-from ..method.losses import anomaly_map, distance_maps, scale_maps
+from ..method.losses import scale_maps
 from ..utils import InputError, choose
 
 # %% ../../nbs/explorer/01_exploration.ipynb #4c07be51
@@ -170,7 +171,7 @@ class Results:
         self.category = str(self.run.provenance.get("category", self.run.folder.parts[-2]))
         if leads_out(self.category):
             raise InputError(f"provenance.json names the category {self.category!r}, which is no folder's name: correct it.")
-        self.size, self.limits = self.maps.shape[-1], map_limits(self.maps)
+        self.size, self.limits = self.maps.shape[:0:-1], map_limits(self.maps)
         self.score_range = float(self.scores["score"].min()), float(self.scores["score"].max())
 
     @cached_property
@@ -230,27 +231,31 @@ def find_image(
 @lru_cache(maxsize=64)
 def resized_image(
     path: Path,  # of an image
-    size: int,  # pixels a side
-    aspect: str = "squeeze",  # how it becomes a square
+    canvas,  # width and height, pixels; one number for a square
+    aspect: str = "squeeze",  # how it gets the canvas's shape
     white: int = FULL,  # which value becomes 255 in images of 16 bits
-) -> np.ndarray:  # (S, S, 3) uint8
-    "An image at the model's size. Raises `InputError` where it cannot be read."
-    return load_image(path, size, aspect, white)
+) -> np.ndarray:  # (H, W, 3) uint8
+    "An image on the canvas. Raises `InputError` where it cannot be read."
+    return load_image(path, canvas, aspect, white)
 
 # %% ../../nbs/explorer/01_exploration.ipynb #aa2da0af
 @torch.inference_mode()
 def intermediate_maps(
     model,  # trained, from `for_inference`
     recipe,  # its recipe
-    image: np.ndarray,  # (S, S, 3) uint8
-) -> dict:  # `scales` (3, S, S), `map` (S, S), `weight` (h, w) of the first teacher, or None without iAFF
-    "The scales' maps before fusion and smoothing, the anomaly map, and iAFF's weight of the first teacher, mean over channels."
-    x, size, fusion = as_inputs(model, torch.from_numpy(image.copy()).permute(2, 0, 1)[None]), len(image), model.bottleneck.fusion
-    (teacher, student), distances = model(x), model.calibration or distance_maps
-    weight = fusion.fusion_weights(*model.bottleneck.multi_scale_features(model.extract_features(x)))[0].mean(0) if fusion else None
-    return {"scales": scale_maps(teacher, student, size, distances)[:, 0].cpu().numpy(),
-            "map": anomaly_map(teacher, student, size, recipe.map_fusion, recipe.sigma, distances)[0].cpu().numpy(),
-            "weight": None if weight is None else weight.float().cpu().numpy()}
+    image: np.ndarray,  # (H, W, 3) uint8
+) -> dict:  # `scales` (3, H, W), `map` (H, W), `weight` (h, w) of the first teacher, or None without iAFF
+    "The scales' maps before fusion and smoothing, the anomaly map, and iAFF's weight of the first teacher, mean over channels; the weights of tiles lie side by side."
+    pixels, fusion, side = torch.from_numpy(image.copy()).permute(2, 0, 1)[None], model.bottleneck.fusion, recipe.image_size
+    scales, weights = [], []
+    for first, tile in enumerate(cut_tiles(pixels, recipe).split(1)):
+        x, distances = as_inputs(model, tile), tile_distances(model, first)
+        scales.append(scale_maps(*model(x), side, distances)[:, 0].cpu())
+        if fusion:
+            weights.append(fusion.fusion_weights(*model.bottleneck.multi_scale_features(model.extract_features(x)))[0].mean(0).float().cpu())
+    joined = torch.cat([join_tiles(torch.stack(maps), recipe) for maps in zip(*scales, strict=True)])
+    beside = [torch.cat(weights[row : row + recipe.grid[0]], 1) for row in range(0, len(weights), recipe.grid[0])]
+    return {"scales": joined.numpy(), "map": compute_maps(model, pixels, recipe)[0].cpu().numpy(), "weight": torch.cat(beside).numpy() if weights else None}
 
 # %% ../../nbs/explorer/01_exploration.ipynb #893d97ad
 MAX_UPLOAD = 50 * 2**20  # bytes
@@ -419,7 +424,7 @@ class Session:
         content: bytes,  # all of it
     ) -> None:
         "Score an uploaded image with the open run's model. Raises `InputError` for a bad file, and changes nothing then."
-        size, pixels = read_upload(name, content, (detector := self.exploration.results.detector).square, detector.white)
+        size, pixels = read_upload(name, content, (detector := self.exploration.results.detector).on_canvas, detector.white)
         prediction = judge_batch(detector, [name], [(size, pixels)])[0]
         if sentence := no_verdict(prediction):
             raise InputError(sentence)

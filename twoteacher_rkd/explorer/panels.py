@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['PANEL_STYLE', 'LEFT', 'RIGHT', 'TOP', 'BOTTOM', 'CHART_STYLE', 'UNIT', 'TABLE_STYLE', 'VERDICT_STYLE', 'PARTS',
            'THRESHOLD_PARTS', 'as_text', 'data_uri', 'colour_image', 'outline', 'outlines_svg', 'figure_html',
-           'scale_html', 'describe_map', 'map_panels', 'photo_uri', 'panels_html', 'outlines_html', 'reading_html',
-           'position', 'axes_svg', 'chart_html', 'histogram_html', 'curve_html', 'charts_html', 'counts_html',
-           'defect_types_html', 'verdict_html', 'other_html', 'intermediate_html', 'upload_html']
+           'row_html', 'scale_html', 'describe_map', 'map_panels', 'photo_uri', 'panels_html', 'outlines_html',
+           'reading_html', 'position', 'axes_svg', 'chart_html', 'histogram_html', 'curve_html', 'charts_html',
+           'counts_html', 'defect_types_html', 'verdict_html', 'other_html', 'intermediate_html', 'upload_html']
 
 # %% ../../nbs/explorer/02_panels.ipynb #6858e838
 import base64
@@ -64,7 +64,7 @@ def outline(
         return ""
     padded = np.pad(values.astype(np.float32), 1, constant_values=min(float(values.min()), level) - 1)
     lines = find_contours(padded, np.nextafter(np.float32(level), np.float32(-np.inf)))
-    return "".join("M" + "L".join(f"{x:.1f},{y:.1f}" for y, x in np.clip(line - 0.5, 0, len(values))) + "Z" for line in lines)
+    return "".join("M" + "L".join(f"{x:.1f},{y:.1f}" for y, x in np.clip(line - 0.5, 0, values.shape)) + "Z" for line in lines)
 
 # %% ../../nbs/explorer/02_panels.ipynb #f47fc87f
 def outlines_svg(
@@ -77,17 +77,17 @@ def outlines_svg(
         common = f'd="{path}" fill="none" vector-effect="non-scaling-stroke"'
         below, above = 'stroke="#222" stroke-width="3.2"', f'stroke="{colour}" stroke-width="1.5" {dashes}'
         return f"<path {common} {below}/><path {common} {above}/>" if path else ""
-    true, size = "" if mask is None else outline(mask, 0.5), len(predicted[0])
+    true, (height, width) = "" if mask is None else outline(mask, 0.5), predicted[0].shape
     lines = line(true, "white") + line(outline(*predicted), "#56B4E9", 'stroke-dasharray="5 2"')
     lines += "" if valid_mask is None else line(outline(valid_mask, 0.5), "#ddd", 'stroke-dasharray="1 4"')
-    return f'<svg viewBox="0 0 {size} {size}" aria-hidden="true">{lines}</svg>'
+    return f'<svg viewBox="0 0 {width} {height}" aria-hidden="true">{lines}</svg>'
 
 # %% ../../nbs/explorer/02_panels.ipynb #49ed17f0
 PANEL_STYLE = """
 .rkd-row {display: grid; grid-template-columns: repeat(4, minmax(0, 1fr)); gap: 10px}
 .rkd-row figure {margin: 0; min-width: 0}
 .rkd-row figcaption {white-space: nowrap; overflow: hidden; text-overflow: ellipsis; min-height: 1.35em}
-.rkd-box {position: relative; aspect-ratio: 1; background: #9a9a9a; overflow: hidden}
+.rkd-box {position: relative; aspect-ratio: var(--shape, 1); background: #9a9a9a; overflow: hidden}
 .rkd-box > * {position: absolute; inset: 0; width: 100%; height: 100%; margin: 0; max-width: none}
 .rkd-grey {filter: grayscale(1)} .rkd-heat {opacity: var(--opacity, 0.55)}
 .rkd-scale {display: inline-block; width: 54px; height: 9px; vertical-align: baseline}
@@ -103,6 +103,16 @@ def figure_html(
     "One panel."
     image = f'<img src="{source}" alt="{as_text(text)}" decoding="sync">' if source else ""
     return f'<figure><div class="rkd-box {css}">{image}{inner}</div><figcaption>{caption}</figcaption></figure>'
+
+# %% ../../nbs/explorer/02_panels.ipynb #row-html
+def row_html(
+    results,  # of a run: `size` gives the shape of its panels
+    figures: str,  # HTML of panels
+    css: str = "",  # more classes
+) -> str:
+    "Panels side by side, in the shape of the canvas."
+    width, height = results.size
+    return f'<div class="rkd-row{css}" style="--shape:{width}/{height}">{figures}</div>'
 
 # %% ../../nbs/explorer/02_panels.ipynb #2fa23cf9
 def scale_html(
@@ -158,10 +168,10 @@ def panels_html(
     photo, mask = photo_uri(exploration), exploration.mask
     marked = "" if mask is None else data_uri(Image.fromarray(mask))
     words = "no defect" if mask is None or not mask.any() else f"{mask.mean():.2%} of the image is defective"
-    return ('<div class="rkd-row">'
-            + figure_html(photo, f"Test image {exploration.row.image}, {exploration.row.kind}", "test image" if photo else "test image: not found")
-            + figure_html(marked, f"Mask: {words}", "mask (true defect)" if marked else "mask: none in this run")
-            + map_panels(exploration.values, exploration.threshold, (exploration.results.limits, cmap), photo) + "</div>")
+    return row_html(exploration.results,
+                    figure_html(photo, f"Test image {exploration.row.image}, {exploration.row.kind}", "test image" if photo else "test image: not found")
+                    + figure_html(marked, f"Mask: {words}", "mask (true defect)" if marked else "mask: none in this run")
+                    + map_panels(exploration.values, exploration.threshold, (exploration.results.limits, cmap), photo))
 
 # %% ../../nbs/explorer/02_panels.ipynb #74e290c3
 def outlines_html(
@@ -170,7 +180,7 @@ def outlines_html(
     "The upper layer: the predicted outline and that of the valid pixels on heatmap and overlay, the true one on the overlay."
     predicted = exploration.values, exploration.threshold
     layers = ["", "", outlines_svg(predicted, valid_mask=exploration.valid_mask), outlines_svg(predicted, exploration.mask, exploration.valid_mask)]
-    return '<div class="rkd-row">' + "".join(figure_html("", "", "&nbsp;", layer) for layer in layers) + "</div>"
+    return row_html(exploration.results, "".join(figure_html("", "", "&nbsp;", layer) for layer in layers))
 
 # %% ../../nbs/explorer/02_panels.ipynb #37753841
 def reading_html(
@@ -181,10 +191,11 @@ def reading_html(
         dotted = "" if exploration.valid_mask is None else " Dotted: border of the valid pixels."
         return f"Move the pointer over heatmap or overlay to read values.{dotted}"
     size = exploration.results.size
-    column, row = (min(max(int(share * size), 0), size - 1) for share in exploration.point[1:])  # the pointer may be just beyond the edge
+    places = zip(exploration.point[1:], size, strict=True)
+    column, row = (min(max(int(share * extent), 0), extent - 1) for share, extent in places)  # the pointer may be just beyond the edge
     value = exploration.values[row, column]
     side = "reaches" if value >= exploration.threshold else "is below"
-    return (f'column <b>{column}</b>, row <b>{row}</b> of {size} x {size}: anomaly value '
+    return (f'column <b>{column}</b>, row <b>{row}</b> of {size[0]} x {size[1]}: anomaly value '
             f'<b data-reading="value">{value:.4g}</b>, which {side} the threshold {exploration.threshold:.4g}')
 
 # %% ../../nbs/explorer/02_panels.ipynb #dc78f7b7
@@ -358,8 +369,8 @@ def other_html(
     summary = (f'{as_text(other.run.folder.name)}: image ROC-AUC {"not defined" if area is None else format(area, ".4f")}. '
             f"Its threshold {threshold:.4g} gives as many false alarms as {exploration.threshold:.4g} does in this run. Its colours have their own scale.")
     counts = counts_html(count_verdicts(other.scores, threshold))
-    return (f'<div class="rkd-row">{map_panels(values, threshold, (other.limits, cmap), photo_uri(exploration), lines)}'
-            f'<div class="rkd-wide">{verdict_html(other.scores.iloc[index], threshold)}{counts}<p>{summary}</p></div></div>')
+    return row_html(other, map_panels(values, threshold, (other.limits, cmap), photo_uri(exploration), lines)
+                    + f'<div class="rkd-wide">{verdict_html(other.scores.iloc[index], threshold)}{counts}<p>{summary}</p></div>')
 
 # %% ../../nbs/explorer/02_panels.ipynb #40ea11c8
 def intermediate_html(
@@ -383,7 +394,7 @@ def intermediate_html(
         panels.append((weight, (0.5 - reach, 0.5 + reach), "PRGn", f"{as_text(recipe.teachers[0])}: {weight.mean():.1%}<br>"))
     figures = [figure_html(data_uri(colour_image(values, ends, colours)), f"{name.removesuffix('<br>')} {describe_map(values)}",
                            f"{name} {scale_html(ends, colours)}") for values, ends, colours, name in panels]
-    return f'<div class="rkd-row rkd-five">{"".join(figures)}{sentence}</div>'
+    return row_html(exploration.results, "".join(figures) + sentence, " rkd-five")
 
 # %% ../../nbs/explorer/02_panels.ipynb #08633d5c
 def upload_html(
@@ -396,11 +407,11 @@ def upload_html(
     results, threshold = session.exploration.results, session.exploration.threshold
     name, (width, height), image, values, score = session.upload.values()
     photo, lines = data_uri(Image.fromarray(image)), outlines_svg((values, threshold))
-    return (f'<div class="rkd-row">{figure_html(photo, f"Your image {name}", "your image")}'
-            f"{map_panels(values, threshold, (results.limits, cmap), photo, (lines, lines))}"
-            f'<p class="rkd-wide"><b>{as_text(name)}</b><br>score <b data-own="score">{score:.4g}</b>, threshold {threshold:.4g}: '
-            f'called <b>{"defective" if score >= threshold else "normal"}</b>.<br>'
-            f"{width} x {height} pixels, resized to {results.size} x {results.size} for the model.</p></div>")
+    return row_html(results, f'{figure_html(photo, f"Your image {name}", "your image")}'
+                    f"{map_panels(values, threshold, (results.limits, cmap), photo, (lines, lines))}"
+                    f'<p class="rkd-wide"><b>{as_text(name)}</b><br>score <b data-own="score">{score:.4g}</b>, threshold {threshold:.4g}: '
+                    f'called <b>{"defective" if score >= threshold else "normal"}</b>.<br>'
+                    f"{width} x {height} pixels, resized to {results.size[0]} x {results.size[1]} for the model.</p>")
 
 # %% ../../nbs/explorer/02_panels.ipynb #2db20f7b
 PARTS = {

@@ -19,7 +19,7 @@ from skimage.measure import label, regionprops
 from torch import nn
 
 from ..data.files import every_image
-from ..data.images import frame, square_rgb, valid_masks
+from ..data.images import frame, canvas_rgb, valid_masks
 from ..data.pictures import FULL, Picture, with_image
 from ..experiment.inference import compute_maps, for_inference, image_scores
 from ..experiment.runs import Run
@@ -44,12 +44,12 @@ class Prediction:
     score: float
     defective: bool  # whether the score reaches the threshold
     regions: tuple  # of `Region`, the highest peak first
-    values: np.ndarray  # (S, S), float32: the anomaly map at the model's size
-    aspect: str = "squeeze"  # how the image became a square
+    values: np.ndarray  # (H, W), float32: the anomaly map on the canvas
+    aspect: str = "squeeze"  # how the image got the canvas's shape
 
     def map(self) -> np.ndarray:  # (height, width), float32
         "The anomaly map at the image's own size."
-        box = frame(self.size, len(self.values), self.aspect)
+        box = frame(self.size, self.values.shape[::-1], self.aspect)
         return np.asarray(Image.fromarray(self.values).resize(self.size, Image.Resampling.BILINEAR, box))
 
     def record(self) -> dict:  # JSON-ready
@@ -62,13 +62,13 @@ class Prediction:
 
 # %% ../../nbs/inspection/01_detector.ipynb #5c28e1b7
 def find_regions(
-    values: np.ndarray,  # (S, S), a map
+    values: np.ndarray,  # (H, W), a map
     threshold: float,
     size: tuple,  # the image's width and height, pixels
-    aspect: str = "squeeze",  # how the image became a square
+    aspect: str = "squeeze",  # how the image got the canvas's shape
 ) -> tuple:  # of `Region`, the highest peak first
     "The regions of a map that reach the threshold, in pixels of the image."
-    left, top, right, bottom = frame(size, len(values), aspect)
+    left, top, right, bottom = frame(size, values.shape[::-1], aspect)
     across, down = size[0] / (right - left), size[1] / (bottom - top)  # pixels of the image for one of the map
     regions = []
     for part in regionprops(label(values >= threshold, connectivity=2), values):
@@ -120,7 +120,7 @@ class Detector:
         model: nn.Module,  # trained
         recipe: Recipe,
         threshold: float,  # an image that scores at least this is called defective
-        region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
+        region: np.ndarray = None,  # (H, W), bool: where parts are scored; None: everywhere
         white: int = FULL,  # which value becomes 255 in images of 16 bits
     ):
         check_threshold(threshold)
@@ -146,19 +146,19 @@ class Detector:
             threshold = run.threshold.value
         return cls(run.model(device), run.recipe, threshold, run.region, run.white)
 
-    def square(self,
+    def on_canvas(self,
         picture: Picture,
-    ) -> tuple:  # its size, and (3, S, S) bytes
-        "An image at the model's size, as in training."
-        return picture.size, torch.from_numpy(square_rgb(picture, self.recipe.image_size, self.recipe.aspect)).permute(2, 0, 1)
+    ) -> tuple:  # its size, and (3, H, W) bytes
+        "An image on the canvas, as in training."
+        return picture.size, torch.from_numpy(canvas_rgb(picture, self.recipe.canvas, self.recipe.aspect)).permute(2, 0, 1)
 
 # %% ../../nbs/inspection/01_detector.ipynb #ae6f7720
 def prepare(
     self: Detector,
     image,  # what `with_image` takes: a path, a Pillow image, or an array (H, W) or (H, W, 3) of uint8 or uint16
-) -> tuple:  # its size, and (3, S, S) bytes
-    "An image at the model's size, as in training. Raises `InputError` where it is none."
-    return with_image(image, self.square, self.white)
+) -> tuple:  # its size, and (3, H, W) bytes
+    "An image on the canvas, as in training. Raises `InputError` where it is none."
+    return with_image(image, self.on_canvas, self.white)
 
 Detector.prepare = prepare
 
@@ -170,7 +170,7 @@ def judge_batch(
 ) -> list:  # of `Prediction`
     "The predictions of a batch."
     recipe, sizes = detector.recipe, [size for size, _ in prepared]
-    valid_mask = valid_masks(sizes, recipe.image_size, recipe.aspect, detector.region)
+    valid_mask = valid_masks(sizes, recipe.canvas, recipe.aspect, detector.region)
     maps = compute_maps(detector.model, torch.stack([pixels for _, pixels in prepared]), recipe, valid_mask).cpu()
     scores, maps = image_scores(maps).tolist(), maps.numpy()
     return [Prediction(name, size, score, score >= detector.threshold, find_regions(values, detector.threshold, size, recipe.aspect), values, recipe.aspect)

@@ -81,6 +81,8 @@ class Pipeline(nn.Module):
     ):
         super().__init__()
         check_threshold(threshold)
+        if recipe.grid != (1, 1):
+            raise InputError(f"A run with tiles={recipe.tiles} cannot be exported yet: use rkd predict, or train with tiles=1x1.")
         self.model, self.recipe = copy.deepcopy(model).cpu().float().eval(), replace(recipe, precision="fp32")
         self.register_buffer("threshold", torch.tensor(threshold, dtype=torch.float32))
         self.register_buffer("region", None if region is None else torch.from_numpy(region).float())

@@ -34,9 +34,9 @@ def run_grid(
     limits=None,  # lowest and highest value of the colours
 ) -> Figure:
     "Input, mask and heatmap of some test images of a run. Raises `InputError` where an image is missing from the folder."
-    rows, size = list(rows), run.recipe.image_size
+    rows, canvas = list(rows), run.recipe.canvas
     masks = None if run.masks is None else run.masks[rows]
     has_images = folder is not None and Path(folder).is_dir()
     samples = [Sample(Path(folder) / run.scores.image[i], run.scores.kind[i], None) for i in rows] if has_images else []
-    images = load_images(samples, size, run.recipe.aspect) if has_images else np.zeros((len(rows), 3, size, size), np.uint8)
+    images = load_images(samples, canvas, run.recipe.aspect) if has_images else np.zeros((len(rows), 3, *canvas[::-1]), np.uint8)
     return heatmap_grid(images, masks, run.maps[rows], titles, ROWS[:3] if has_images else ROWS[1:3], cmap, limits)

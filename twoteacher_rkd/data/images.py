@@ -138,14 +138,13 @@ def thickness(
     return float(step * (2 * ndimage.distance_transform_edt(np.pad(box[::step, ::step], 1)).max() - 1))
 
 # %% ../../nbs/data/03_images.ipynb #80881bb5
-MEAN_COLOUR = (124, 116, 104)  # ImageNet's, in bytes: 0 after `normalize`
-
 def as_canvas(
     canvas,  # width and height, or one number for a square
 ) -> tuple:  # width and height
     "The size of a canvas."
     return (canvas, canvas) if isinstance(canvas, int) else tuple(canvas)
 
+# %% ../../nbs/data/03_images.ipynb #ground-size
 def ground_size(
     size: tuple,  # width and height of an image
     canvas: tuple,  # width and height
@@ -155,6 +154,9 @@ def ground_size(
     if aspect == "squeeze":
         return tuple(size)
     return max(size[0], -(-size[1] * canvas[0] // canvas[1])), max(size[1], -(-size[0] * canvas[1] // canvas[0]))
+
+# %% ../../nbs/data/03_images.ipynb #on-canvas
+MEAN_COLOUR = (124, 116, 104)  # ImageNet's, in bytes: 0 after `normalize`
 
 def on_canvas(
     image: Image.Image,  # any size

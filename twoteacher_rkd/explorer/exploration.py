@@ -326,7 +326,7 @@ def compute_intermediate(
 ) -> None:
     "Compute the current image's `intermediate_maps` into `exploration.intermediate`. Raises `InputError` where image or model cannot be had."
     if (variant := exploration.results.run.recipe.variant) in PEERS:
-        raise InputError(f"{variant} is another authors' method: it has no scales and no weights of ours to show.")
+        raise InputError(f"{variant} is a method of other authors: it has no scales and no iAFF weights to show.")
     if exploration.index not in exploration.intermediate:
         maps = intermediate_maps(exploration.results.detector.model, exploration.results.run.recipe, exploration.image())
         exploration.intermediate[exploration.index] = maps if exploration.valid_mask is None else {**maps, "map": maps["map"] * exploration.valid_mask}

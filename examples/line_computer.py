@@ -1,7 +1,7 @@
 """Images in, verdicts out, on the computer beside the line: python line_computer.py DETECTOR IMAGE_OR_FOLDER [--threshold 1.5]
 
 DETECTOR is what `rkd export` wrote: an .onnx file (needs onnxruntime), or an .xml file with its .bin (needs openvino). Besides, only NumPy and Pillow (11 or
-newer) are needed. Images are read and resized as in training, to the bit: `Picture` and `square` are a short form of twoteacher_rkd.data.pictures and .images,
+newer) are needed. Images are read and resized as in training, to the bit: `Picture` and `fitted` are a short form of twoteacher_rkd.data.pictures and .images,
 which this computer does not have; the notebook tutorials/conformance compares the two. The status is 0 if all images were judged, 1 if some could not be
 used (they are named and the others are judged), 2 if the detector or the arguments are wrong."""
 import argparse
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 from PIL.Image import Transpose
 
-FORMAT, FULL = "2", 65535  # of a detector's file; white in images of 16 bits where the file does not tell
+FORMAT, FULL = "3", 65535  # of a detector's file; white in images of 16 bits where the file does not tell
 SUFFIXES = ".png .jpg .jpeg .jpe .jfif .bmp .dib .tif .tiff .webp .gif .ppm .pgm .pbm .pnm".split()
 FORMATS = ("PNG", "JPEG", "BMP", "DIB", "TIFF", "WEBP", "GIF", "PPM")
 MOST_BYTES, MOST_PIXELS, MOST_SIDE, MOST_MEMORY = 2**29, 89_478_485, 2**16, 400 * 10**6  # of a file; of an image; of a side; bytes for decoding
@@ -106,29 +106,32 @@ def narrowed(rows, width, height, across, side):  # one of the two passes of Pil
     return narrow.transpose(Transpose.TRANSPOSE)
 
 
-def square(picture, turn, side, letterbox):  # side x side pixels, as the model gets them
+def ground(size, canvas, letterbox):  # width and height of what is resized: for `letterbox` of the canvas's shape
+    return tuple(max(size[k], -(-size[1 - k] * canvas[k] // canvas[1 - k])) if letterbox else size[k] for k in (0, 1))
+
+
+def fitted(picture, turn, canvas, letterbox):  # the image as the model gets it
     width, height = picture.size(turn)
-    across, down = (max(width, height),) * 2 if letterbox else (width, height)
+    across, down = ground((width, height), canvas, letterbox)
     if across * down <= WHOLE:
-        return centred(picture.rows(turn, 0, height), across, down).resize((side, side), Image.Resampling.BILINEAR)
-    if height > width:
-        return square(picture, TRANSPOSED[turn], side, letterbox).transpose(Transpose.TRANSPOSE)
-    narrow = narrowed(lambda top, bottom: picture.rows(turn, top, bottom), width, height, across, side)
-    return narrowed(lambda top, bottom: narrow.crop((0, top, narrow.width, bottom)), *narrow.size, down, side)
+        return centred(picture.rows(turn, 0, height), across, down).resize(canvas, Image.Resampling.BILINEAR)
+    if across > width or (not letterbox and height > width):
+        return fitted(picture, TRANSPOSED[turn], canvas[::-1], letterbox).transpose(Transpose.TRANSPOSE)
+    narrow = narrowed(lambda top, bottom: picture.rows(turn, top, bottom), width, height, across, canvas[0])
+    return narrowed(lambda top, bottom: narrow.crop((0, top, narrow.width, bottom)), *narrow.size, down, canvas[1])
 
 
-def read_square(path, white, side, letterbox):  # uint8 (1, S, S, 3), and which part of the square the image reaches
+def read_input(path, white, canvas, letterbox):  # uint8 (1, H, W, 3), and which part of the canvas the image reaches
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
         status = os.fstat(file.fileno())
         if not (stat.S_ISREG(status.st_mode) and 0 < status.st_size <= MOST_BYTES):
             raise ValueError(f"it is no regular file of 1 to {MOST_BYTES} bytes")
         picture, reached = Picture(file, white), (slice(None), slice(None))
         if letterbox:
-            extents = picture.size(picture.turn)[::-1]
-            longest = max(extents)
-            edges = [((longest - extent) // 2, (longest - extent) // 2 + extent) for extent in extents]
-            reached = tuple(slice(side * first // longest, -(-side * last // longest)) for first, last in edges)
-        return np.asarray(square(picture, picture.turn, side, letterbox))[None], reached
+            size = picture.size(picture.turn)
+            edges = [((longest - extent) // 2, extent, longest, side) for extent, longest, side in zip(size, ground(size, canvas, True), canvas, strict=True)]
+            reached = tuple(slice(side * first // longest, -(-side * (first + extent) // longest)) for first, extent, longest, side in edges[::-1])
+        return np.asarray(fitted(picture, picture.turn, canvas, letterbox))[None], reached
 
 
 def load(path):  # a function from images to maps, and what the file tells about itself
@@ -186,11 +189,11 @@ def main():
         parser.exit(2, f"{given.images} cannot be read ({error.strerror}): check its permissions.\n")
     if not paths:
         parser.exit(2, f"There is no image in {given.images}: give a file or folder with {' '.join(SUFFIXES)}.\n")
-    white, side, letterbox = int(facts.get("white", FULL)), int(facts["image_size"]), json.loads(facts["recipe"]).get("aspect") == "letterbox"
+    white, canvas, letterbox = int(facts.get("white", FULL)), tuple(map(int, facts["canvas"].split("x"))), json.loads(facts["recipe"]).get("aspect") == "letterbox"
     unused = 0
     for path in paths:
         try:
-            image, reached = read_square(path, white, side, letterbox)
+            image, reached = read_input(path, white, canvas, letterbox)
             values = maps_of(image)[0]  # the exported region of interest is applied in it, and lies within the images
             score = (values[reached] if facts["scored"] == "everywhere" else values).max()
             if not np.isfinite(score):

@@ -297,6 +297,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                                                                         'twoteacher_rkd/data/survey.py'),
                                             'twoteacher_rkd.data.survey.inverted_notes': ( 'data/survey.html#inverted_notes',
                                                                                            'twoteacher_rkd/data/survey.py'),
+                                            'twoteacher_rkd.data.survey.larger_canvas': ( 'data/survey.html#larger_canvas',
+                                                                                          'twoteacher_rkd/data/survey.py'),
                                             'twoteacher_rkd.data.survey.left_out_notes': ( 'data/survey.html#left_out_notes',
                                                                                            'twoteacher_rkd/data/survey.py'),
                                             'twoteacher_rkd.data.survey.near_copies': ( 'data/survey.html#near_copies',

@@ -57,13 +57,14 @@ def options(
 @app.command()
 def lines(
     out: Annotated[Path, typer.Option(help="Folder to write into; each category becomes a folder in it.")],
-    only: Annotated[str, typer.Option(help="Categories, comma-separated; all if empty.")] = "",
+    only: Annotated[str, typer.Option(help="Categories, comma-separated; all six if empty. The board, a wide image with small defects, is made only by its name.")] = "",
     seed: Annotated[int, typer.Option(help="Seed of the rendering; another seed makes other parts.")] = 88,
+    size: Annotated[int, typer.Option(help="Pixels a side; of the board, which is three times as wide, the height.")] = 256,
 ):
     "Write the embedded inspection lines as image files in MVTec AD's layout."
     from twoteacher_rkd.lines.rendering import make_lines
 
-    for folder in make_lines(out, [name.strip() for name in only.split(",")] if only else None, seed=seed):
+    for folder in make_lines(out, [name.strip() for name in only.split(",")] if only else None, seed=seed, size=size):
         print(folder)
 
 # %% ../nbs/03_cli.ipynb #39aa9307

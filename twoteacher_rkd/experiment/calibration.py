@@ -63,7 +63,7 @@ class Calibration(nn.Module):
         first: int = 0,  # the number of the first tile; they follow each other as `cut_tiles` orders them
     ) -> list:  # three maps, (B, H, W) each
         def of_tiles(values):
-            return values if values.ndim == 2 else values[(torch.arange(len(teacher[0]), device=values.device) + first) % len(values)]
+            return values if values.ndim == 2 else values[(torch.arange(teacher[0].shape[0], device=values.device) + first) % len(values)]
         return [(distance - of_tiles(usual)) / of_tiles(spread)
                 for distance, usual, spread in zip(self.weighted(teacher, student), self.each("usual"), self.each("spread"), strict=True)]
 

@@ -313,11 +313,10 @@ def run(
     folder = run_folder(out, category, recipe)
     if resume and is_finished(folder, category):
         return folder
-    where = pick_device(device)
-    for note in (notes := verify(category, recipe.batch_size, recipe.image_size)):
+    where, planned = pick_device(device), resolve_tiles(recipe, category)
+    for note in (notes := verify(category, planned)):
         print(f"note: {note}", file=sys.stderr)
     seed_everything(recipe.seed)
-    planned = resolve_tiles(recipe, category)
     model = model_from_recipe(planned).to(where)
     check_writable(folder.parent)
     check_room(folder.parent, model, category, planned)

@@ -13,6 +13,7 @@ import copy
 import hashlib
 import importlib
 import io
+import math
 import os
 import tempfile
 from contextlib import contextmanager, redirect_stdout
@@ -26,12 +27,13 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import twoteacher_rkd
-from ..data.images import MEAN_COLOUR, WHOLE, load_images, load_valid_masks, normalize
+from ..data.images import MEAN_COLOUR, WHOLE, ground_size, load_images, load_valid_masks, normalize
 from ..data.pictures import FULL, image_size, read_image
+from ..data.tiles import cut_tiles, join_tiles
 from ..experiment.calibration import residual
 from ..experiment.inference import image_scores, predict_maps
 from ..experiment.threshold import check_threshold, choose_threshold
-from ..method.losses import anomaly_map
+from ..method.losses import anomaly_map, gaussian_blur
 from ..recipe import PEERS, Recipe, recipe_to_json
 from ..utils import InputError, draft_of, remove_drafts
 
@@ -49,18 +51,19 @@ def import_optional(
 # %% ../../nbs/inspection/04_export.ipynb #4fdb161e
 def on_ground(
     images: Tensor,  # uint8 (N, 3, H, W)
-    side: int,  # S, pixels of the small square
-) -> tuple:  # the images in the middle of squares of max(H, W) pixels; (S, S), float32, 1 where they reach
-    "Images of any shape as squares, for `aspect` letterbox."
-    height, width = images.shape[2:]
-    longest, index = torch.sym_max(height, width), torch.arange(side)
-    left, top = (longest - width) // 2, (longest - height) // 2
-    edges = (left, longest - width - left, top, longest - height - top)
+    canvas: tuple,  # width and height, pixels
+) -> tuple:  # the images in the middle of a ground of the canvas's shape; (height, width), float32, 1 where they reach
+    "Images of any shape in the shape of a canvas, for `aspect` letterbox."
+    (width, height), (down, across) = canvas, images.shape[2:]
+    ground = (torch.sym_max(across, (down * width + height - 1) // height), torch.sym_max(down, (across * height + width - 1) // width))
+    left, top = (ground[0] - across) // 2, (ground[1] - down) // 2
+    edges = (left, ground[0] - across - left, top, ground[1] - down - top)
     grounded = torch.cat([F.pad(images[:, channel : channel + 1], edges, value=colour) for channel, colour in enumerate(MEAN_COLOUR)], 1)
 
-    def reached(start, extent):
+    def reached(start, extent, side, longest):
+        index = torch.arange(side)
         return (index >= side * start // longest) & (index < (side * (start + extent) + longest - 1) // longest)
-    return grounded, (reached(top, height)[:, None] & reached(left, width)).float()
+    return grounded, (reached(top, down, height, ground[1])[:, None] & reached(left, across, width, ground[0])).float()
 
 # %% ../../nbs/inspection/04_export.ipynb #0ff22fc7
 def half_squares(
@@ -77,34 +80,32 @@ class Pipeline(nn.Module):
         model: nn.Module,  # a `TwoTeacherRKD`
         recipe: Recipe,  # gives size, fusion and smoothing
         threshold: float,  # the lowest score of a defect
-        region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
+        region: np.ndarray = None,  # (H, W) of the canvas, bool: where parts are scored; None: everywhere
     ):
         super().__init__()
         check_threshold(threshold)
         if recipe.variant in PEERS:
             raise InputError(f"A run of {recipe.variant} cannot be exported: use rkd predict, or anomalib's own export.")
-        if recipe.grid != (1, 1):
-            raise InputError(f"A run with tiles={recipe.tiles} cannot be exported yet: use rkd predict, or train with tiles=1x1.")
         self.model, self.recipe = copy.deepcopy(model).cpu().float().eval(), replace(recipe, precision="fp32")
         self.register_buffer("threshold", torch.tensor(threshold, dtype=torch.float32))
         self.register_buffer("region", None if region is None else torch.from_numpy(region).float())
 
     def forward(self,
         images: Tensor,  # uint8 (N, H, W, 3), RGB
-    ) -> tuple:  # map (N, S, S), score (N), defect (N)
-        size = self.recipe.image_size
-        pixels, valid_mask = images.permute(0, 3, 1, 2), self.region
-        if self.recipe.aspect == "letterbox":
-            pixels, reached = on_ground(pixels, size)
+    ) -> tuple:  # map (N, H, W) of the canvas, score (N), defect (N)
+        recipe, pixels, valid_mask = self.recipe, images.permute(0, 3, 1, 2), self.region
+        if recipe.aspect == "letterbox":
+            pixels, reached = on_ground(pixels, recipe.canvas)
             valid_mask = reached if valid_mask is None else valid_mask
-        small = F.interpolate(pixels, size=(size, size), mode="bilinear", antialias=True)
-        maps = anomaly_map(*self.model(normalize(small)), size, self.recipe.map_fusion, self.recipe.sigma, self.model.calibration or half_squares)
+        small = F.interpolate(pixels, size=recipe.canvas[::-1], mode="bilinear", antialias=True)
+        fused = anomaly_map(*self.model(normalize(cut_tiles(small, recipe))), recipe.image_size, recipe.map_fusion, 0.0, self.model.calibration or half_squares)
+        maps = gaussian_blur(join_tiles(fused, recipe), recipe.sigma)
         maps = maps if valid_mask is None else maps * valid_mask
         score = image_scores(maps)
         return maps, score, score >= self.threshold
 
 # %% ../../nbs/inspection/04_export.ipynb #c356aae7
-FORMAT = "2"  # of an exported file; another one has other inputs, outputs or facts
+FORMAT = "3"  # of an exported file; another one has other inputs, outputs or facts
 
 def file_facts(
     pipeline: Pipeline,
@@ -116,7 +117,7 @@ def file_facts(
             raise InputError(f"The fact {name!r} is {value!r}: a name is an identifier, such as false_alarm_rate, and a value is text.")
     recipe = pipeline.recipe
     return {**facts, "twoteacher_rkd_format": FORMAT, "version": twoteacher_rkd.__version__, "variant": recipe.variant, "teachers": ",".join(recipe.teachers),
-            "image_size": str(recipe.image_size), "threshold": str(pipeline.threshold.item()), "recipe": recipe_to_json(recipe),
+            "canvas": "{}x{}".format(*recipe.canvas), "threshold": str(pipeline.threshold.item()), "recipe": recipe_to_json(recipe),
             "scored": "everywhere" if pipeline.region is None else f"{pipeline.region.mean().item():.4f} of the map"}
 
 # %% ../../nbs/inspection/04_export.ipynb #d7a0ee5b
@@ -195,13 +196,14 @@ def compare_outputs(
     "How far an exported file is from PyTorch. Raises `InputError` where that is too far."
     if not samples:
         raise InputError("There is no image to check the exported file with: give a few.")
-    size, aspect, region = pipeline.recipe.image_size, pipeline.recipe.aspect, None if pipeline.region is None else pipeline.region.bool().numpy()
-    small, threshold = load_images(samples, size, aspect, white), pipeline.threshold.numpy()
+    canvas, aspect, region = pipeline.recipe.canvas, pipeline.recipe.aspect, None if pipeline.region is None else pipeline.region.bool().numpy()
+    small, threshold = load_images(samples, canvas, aspect, white), pipeline.threshold.numpy()
     every = predict_maps(pipeline.model, small, pipeline.recipe, what="check")
-    whole = [np.asarray(read_image(sample.image, white)) for sample in samples] if all(max(image_size(sample.image)) ** 2 <= WHOLE for sample in samples) else []
-    for images, valid_mask, allowed in ((small.permute(0, 2, 3, 1).numpy(), load_valid_masks(samples, size, "squeeze", region), tolerance),
-                                    (whole, load_valid_masks(samples, size, aspect, region), max(tolerance, ROUNDING))):
-        if not len(images):  # of more than 4096 pixels a side, which the file would pad to a square: bring them to size first, as line_computer.py does
+    modest = all(math.prod(ground_size(image_size(sample.image), canvas, aspect)) <= WHOLE for sample in samples)
+    whole = [np.asarray(read_image(sample.image, white)) for sample in samples] if modest else []
+    for images, valid_mask, allowed in ((small.permute(0, 2, 3, 1).numpy(), load_valid_masks(samples, canvas, "squeeze", region), tolerance),
+                                    (whole, load_valid_masks(samples, canvas, aspect, region), max(tolerance, ROUNDING))):
+        if not len(images):  # so large that they are brought to size first, as line_computer.py does
             continue
         expected = every if valid_mask is None else every * valid_mask
         wanted, expected = image_scores(expected).numpy(), expected.numpy()
@@ -244,7 +246,7 @@ def export_onnx(
     path: Path,  # ends in .onnx
     facts: dict,  # name -> text: where the model came from, and `white` for images of 16 bits
     samples: list,  # a few `Sample`s to check with
-    region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
+    region: np.ndarray = None,  # (H, W) of the canvas, bool: where parts are scored; None: everywhere
 ) -> dict:  # as from `compare`, and megabytes
     "Write a detector as one ONNX file. Raises `InputError` where packages or room are missing, or the file disagrees with PyTorch; then nothing is left."
     pipeline = Pipeline(model, recipe, threshold, region)
@@ -256,12 +258,12 @@ def export_onnx(
 # %% ../../nbs/inspection/04_export.ipynb #53585092
 def to_openvino(
     path: Path,  # an ONNX file from `write_onnx`
-    size: int,  # S, pixels a side
+    canvas: tuple,  # width and height, pixels
 ):  # an `openvino.Model`
     "A pipeline for OpenVINO, its resizing replaced by Pillow's. Raises `InputError` where the package is missing."
     network, operations = import_optional("openvino").Core().read_model(path), import_optional("openvino.opset13")
     without_antialiasing = next(op for op in network.get_ordered_ops() if op.get_type_name() == "Interpolate")
-    as_pillow = operations.interpolate(without_antialiasing.input_value(0), np.array([size, size]), "bilinear_pillow", "sizes", [0], [0], axes=np.array([2, 3]))
+    as_pillow = operations.interpolate(without_antialiasing.input_value(0), np.array(canvas[::-1]), "bilinear_pillow", "sizes", [0], [0], axes=np.array([2, 3]))
     without_antialiasing.output(0).replace(as_pillow.output(0))
     network.validate_nodes_and_infer_types()
     return network
@@ -315,7 +317,7 @@ def after_convolutions(
 # %% ../../nbs/inspection/04_export.ipynb #b29122eb
 def quantise(
     network,  # an `openvino.Model` from `convert`
-    images: np.ndarray,  # uint8 (N, S, S, 3) of normal parts, at the model's size
+    images: np.ndarray,  # uint8 (N, H, W, 3) of normal parts, on the canvas
 ):  # an `openvino.Model`
     "A network whose convolutions compute in 8-bit integers. Raises `InputError` where nncf is missing."
     nncf = import_optional("nncf", "leave int8 out, or pip install nncf 'numpy<2.5'; nncf takes no newer NumPy, so best in an environment of its own")
@@ -351,12 +353,12 @@ def in_int8(
     white: int = FULL,  # which value becomes 255 in images of 16 bits
 ) -> tuple:  # the network in 8-bit integers, and its threshold
     "A network in 8-bit integers with a threshold from its own scores. Raises `InputError` for too few validation images."
-    def squares(samples):
-        return load_images(samples, recipe.image_size, recipe.aspect, white).permute(0, 2, 3, 1).numpy()
-    network = quantise(network, squares(int8.calibration))
+    def inputs(samples):
+        return load_images(samples, recipe.canvas, recipe.aspect, white).permute(0, 2, 3, 1).numpy()
+    network = quantise(network, inputs(int8.calibration))
     if int8.validation:
-        infer, valid_mask = run_openvino(network), load_valid_masks(int8.validation, recipe.image_size, recipe.aspect, None)
-        maps = torch.from_numpy(np.concatenate([infer(image[None])[0] for image in squares(int8.validation)]))
+        infer, valid_mask = run_openvino(network), load_valid_masks(int8.validation, recipe.canvas, recipe.aspect, None)
+        maps = torch.from_numpy(np.concatenate([infer(image[None])[0] for image in inputs(int8.validation)]))
         threshold = choose_threshold(image_scores(maps if valid_mask is None else maps * valid_mask).numpy(), int8.false_alarms).value
         set_threshold(network, threshold)
     return network, threshold
@@ -383,7 +385,7 @@ def export_openvino(
     path: Path,  # ends in .xml; a .bin of the same name is written beside it
     facts: dict,  # name -> text: where the model came from, and `white` for images of 16 bits
     samples: list,  # a few `Sample`s to check with
-    region: np.ndarray = None,  # (S, S), bool: where parts are scored; None: everywhere
+    region: np.ndarray = None,  # (H, W) of the canvas, bool: where parts are scored; None: everywhere
     int8: Int8 = None,  # compute in 8-bit integers
 ) -> dict:  # as from `export_onnx`, and threshold
     "Write a detector for OpenVINO. Raises `InputError` as `export_onnx` does; then nothing is left."
@@ -391,7 +393,7 @@ def export_openvino(
     with drafts(path, ".xml") as draft:
         onnx = draft.with_suffix(".onnx")
         write_onnx(pipeline, file_facts(pipeline, facts), onnx)
-        network = to_openvino(onnx, recipe.image_size)
+        network = to_openvino(onnx, recipe.canvas)
         if int8:
             network, threshold = in_int8(network, int8, threshold, recipe, white)
         write_openvino(network, {**file_facts(pipeline, facts), "threshold": str(np.float32(threshold).item())}, draft)

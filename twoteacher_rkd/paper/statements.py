@@ -81,9 +81,9 @@ def peer_runs(
 ) -> pd.DataFrame:  # category, variant, seed, folder, metrics ...; one row for each run that is there
     "The runs of other methods that are made as a plan's runs are."
     rows = []
-    for category, variant, seed in product(plan.layouts, PEERS, plan.seed_list()):
+    for root, category, variant, seed in product((Path(plan.runs), Path(plan.runs).parent / "peers"), plan.layouts, PEERS, plan.seed_list()):
         with suppress(InputError):  # a plan may set what a peer does not have
-            folder = Path(plan.runs) / plan.layouts[category] / category / read_recipe(plan.preset, variant, seed=seed, settings=plan.settings).name
+            folder = root / plan.layouts[category] / category / read_recipe(plan.preset, variant, seed=seed, settings=plan.settings).name
             if (folder / "metrics.json").is_file():
                 rows.append({"category": category, "variant": variant, "seed": seed, "folder": str(folder), **Run(folder).metrics})
     return pd.DataFrame(rows, columns=None if rows else ["category", "variant", "seed", "folder", *METRICS])

@@ -10,7 +10,7 @@ from setuptools.command.build_py import build_py
 HERE = Path(__file__).parent
 CARRIED = (  # in nbs/, for `twoteacher_rkd.utils.notebooks_folder`
     "index.ipynb", "explore.ipynb", "guides/*.md", "paper/*.ipynb", "paper/manifest.yaml", "paper/Snakefile", "paper/profiles/**/*.yaml",
-    "paper/evidence/*.csv", "paper/evidence/*.json", "paper/evidence/runs/**/*", "paper/evidence/why/**/provenance.json")
+    "paper/evidence/*.csv", "paper/evidence/*.json", "paper/evidence/runs/**/*", "paper/evidence/peers/**/*", "paper/evidence/why/**/provenance.json")
 config = ConfigParser(delimiters=["="])
 config.read(HERE / "settings.ini", encoding="utf-8")
 settings = config["DEFAULT"]

@@ -194,7 +194,7 @@ def run(
     data_root: Annotated[Path, typer.Option(help="Folder that holds the category's folder or CSV.")],
     category: Annotated[str, typer.Option(help="Name of the category's folder, or of its CSV without .csv.")],
     dataset: Annotated[Dataset, typer.Option(help="Layout of the data.")] = Dataset.mvtec,
-    variant: Annotated[str, typer.Option(help="Row of Table 7: rd4ad, new_student, two_teachers, mscam or full.")] = "full",
+    variant: Annotated[str, typer.Option(help="rd4ad, new_student, two_teachers, mscam or full (rows of Table 7); padim, patchcore, stfpm ... (peers).")] = "full",
     teachers: Annotated[str, typer.Option(help="Two torchvision ResNets, comma-separated; the preset's if empty.")] = "",
     weights: Annotated[str, typer.Option(help="imagenet (downloads), bundled, none, or a .safetensors or .pth file; one for each teacher.")] = "",
     preset: Annotated[str, typer.Option(help="paper, or quick for a machine without a GPU.")] = "paper",

@@ -27,7 +27,7 @@ POLICY = (  # in the head of every page
           "connect-src 'self'; base-uri 'self'; form-action 'self'")
 ROOMS = {"method": "The method", "experiment": "How a run is made and measured", "data": "Images and data sets", "lines": "The embedded inspection lines",
          "inspection": "A detector at work", "explorer": "The explorer", "drawing": "Pictures", "paper": "The paper's tables as a batch"}
-RESULTS = ["summary", *(f"table{n}" for n in range(1, 8)), *(f"figure{n}" for n in range(1, 6)), "claims", "audit", "plus", "cost", "report", "run"]
+RESULTS = ["summary", *(f"table{n}" for n in range(1, 8)), *(f"figure{n}" for n in range(1, 6)), "claims", "audit", "plus", "peers", "cost", "report", "run"]
 TUTORIALS = ["method", "own_line"]
 OUTSIDE = {"CONTRIBUTING.md": "contributing", "CHANGELOG.md": "changelog", ".github/SECURITY.md": "security"}  # pages of the root -> their names among the guides
 GUIDES = ["install", "own-images", "region", "long-parts", "threshold", "inspect", "export", "explore", "python", "reproduce", "cluster", "gpu", "offline"]

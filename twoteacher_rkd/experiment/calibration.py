@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from ..method.losses import gaussian_blur
-from ..recipe import Recipe
+from ..recipe import PEERS, Recipe
 
 # %% ../../nbs/experiment/04_calibration.ipynb #af06e46b
 def residual(
@@ -109,11 +109,14 @@ def calibrate(
 def model_from_recipe(
     recipe: Recipe,  # names the parts
     teachers: bool = True,  # False leaves the teachers' weights out, for a model that is loaded next
-) -> nn.Module:  # a `TwoTeacherRKD`
-    "The model of a recipe, with a `Calibration` or a `StudentAndMemory` where the recipe has one. Raises `InputError` where its weights cannot be had."
+) -> nn.Module:  # a `TwoTeacherRKD`, or a `Peer`
+    "The model of a recipe, with a `Calibration` or a `StudentAndMemory` where the recipe has one. Raises `InputError` where its weights or packages cannot be had."
     from twoteacher_rkd.method.memory import StudentAndMemory
     from twoteacher_rkd.method.model import build  # torchvision is slow to import, and tables need only numbers
+    from twoteacher_rkd.method.peers import build_peer
 
+    if recipe.variant in PEERS:
+        return build_peer(recipe, teachers)
     model = build(recipe, teachers)
     if recipe.calibrated:
         model.calibration = Calibration(model.target_channels, recipe.image_size, recipe.grid[0] * recipe.grid[1])

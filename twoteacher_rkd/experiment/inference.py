@@ -23,7 +23,7 @@ from ..data.tiles import cut_tiles, join_tiles, take_tiles
 from .calibration import Calibration, calibrate
 from .metrics import IMAGE_KEYS, PIXEL_KEYS, evaluate
 from ..method.losses import anomaly_map, distance_maps, gaussian_blur
-from ..recipe import Recipe
+from ..recipe import PEERS, Recipe
 from ..utils import InputError, keep_memory
 
 # %% ../../nbs/experiment/05_inference.ipynb #65f55307
@@ -49,11 +49,13 @@ def fold_norms(
 
 # %% ../../nbs/experiment/05_inference.ipynb #6b8ac2a1
 def for_inference(
-    model: nn.Module,  # a trained `TwoTeacherRKD`; is left as it is
+    model: nn.Module,  # a trained `TwoTeacherRKD` or `Peer`; is left as it is
     recipe: Recipe,  # gives the precision
 ) -> nn.Module:  # a copy that cannot be trained, on the same device
     "A faster form of a trained model with the same maps, for `compute_maps`."
     fast = copy.deepcopy(model).eval().requires_grad_(False)
+    if recipe.variant in PEERS:
+        return fast
     fold_norms(fast)
     calibration, fast.calibration = fast.calibration, None  # it compares in single precision
     fast.to(torch.bfloat16 if recipe.precision == "bf16" else torch.float32, memory_format=torch.channels_last)
@@ -85,6 +87,8 @@ def fused_maps(
     first: int = 0,  # the number of the first of them: a calibration depends on the place of a tile
 ) -> Tensor:  # (B, S, S), float32, on the model's device
     "The maps of tiles, their scales fused, not yet smoothed."
+    if recipe.variant in PEERS:
+        return model(as_inputs(model, tiles))
     return anomaly_map(*model(as_inputs(model, tiles)), recipe.image_size, recipe.map_fusion, 0.0, tile_distances(model, first))
 
 # %% ../../nbs/experiment/05_inference.ipynb #eafcb5d8

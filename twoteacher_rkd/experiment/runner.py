@@ -31,7 +31,7 @@ from ..data.pictures import FULL
 from ..data.survey import verify
 from ..data.tiles import resolve_tiles
 from .calibration import model_from_recipe
-from .health import check_training, normal_scores
+from .health import check_run, normal_scores
 from .inference import calibrate_model, fill_memory, measure, predict_maps, score_table
 from .runs import RUN_FORMAT, HISTORY, NORMALS, RUN_STAGES, NewerFormat, Provenance, Run, adopt, damaged, load_weights, read_run_json, read_table, run_folder, seal
 from .threshold import FALSE_ALARMS, LEAST_IMAGES, load_threshold, run_threshold, save_threshold
@@ -211,7 +211,7 @@ def evaluate_run(
     maps = predict_maps(model, images, recipe, valid_mask)
     seconds = time.perf_counter() - start
     scores, normals, history = score_table(category, maps, masks), read_table(work / "normals.csv", NORMALS), read_table(work / "history.csv", HISTORY)
-    metrics = {**measure(scores, maps, masks, valid_mask), **check_training(normals), "epochs": recipe.epochs, "train_seconds": round(history.seconds.sum(), 1),
+    metrics = {**measure(scores, maps, masks, valid_mask), **check_run(normals, recipe), "epochs": recipe.epochs, "train_seconds": round(history.seconds.sum(), 1),
                "test_seconds": round(seconds, 1), "train_images": len(normals), "kept_images": int((normals.part == "kept out").sum()), "test_images": len(scores),
                "notes": notes}
     write_text(work / "scores.csv", scores.to_csv(index=False))

@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['LEAST_VALIDATION', 'PATIENCE', 'learning_rate', 'batches', 'train_val_split', 'TrainingError', 'train_step',
            'RecordedStep', 'prepare_optimizer', 'set_rate', 'train_epoch', 'first_frozen', 'training_mode',
-           'save_checkpoint', 'load_checkpoint', 'fit']
+           'save_checkpoint', 'load_checkpoint', 'fit_peer', 'fit']
 
 # %% ../../nbs/experiment/02_training.ipynb #cell-002
 import math
@@ -18,9 +18,11 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ..data.images import normalize
+from ..data.tiles import take_tiles
 from .features import FeatureCache
 from ..method.losses import distillation_loss
-from ..recipe import Recipe, recipe_to_json
+from ..recipe import PEERS, Recipe, recipe_to_json
 from ..stopping import uninterrupted
 from ..utils import InputError, keep_memory, whole_file
 
@@ -211,6 +213,26 @@ def load_checkpoint(
     optimizer.load_state_dict(moments)
     return history, losses, seconds
 
+# %% ../../nbs/experiment/02_training.ipynb #fit-peer
+def fit_peer(
+    model: nn.Module,  # a `Peer`, on the device to compute on; is changed
+    images: Tensor,  # (N, 3, H, W), bytes, normal images only, on the recipe's canvas
+    recipe: Recipe,  # gives epochs, batch size, tiles and seed
+) -> pd.DataFrame:  # epoch, loss, learning_rate, seconds; one row per epoch
+    "Fit a peer as its authors do. Raises `InputError` for too few images, `TrainingError` where the loss is not finite."
+    device, everything = next(model.parameters()).device, torch.arange(len(images) * recipe.grid[0] * recipe.grid[1])
+    def passes(epoch):
+        order = batches(len(images), recipe, epoch) if model.trains else everything.split(recipe.batch_size)
+        for numbers in tqdm(order, desc=f"{recipe.variant}, epoch {epoch + 1}/{recipe.epochs}", unit="batch", mininterval=1):
+            yield normalize(take_tiles(images, numbers, recipe).to(device))
+    history, start = [], time.perf_counter()
+    for loss, rate in model.fit(passes, recipe.epochs):
+        if not math.isfinite(loss):
+            raise TrainingError(f"The loss of {recipe.variant} became {loss} in epoch {len(history) + 1}: try another seed, or more images.")
+        history.append({"epoch": len(history) + 1, "loss": loss, "learning_rate": rate, "seconds": round(time.perf_counter() - start, 3)})
+        start = time.perf_counter()
+    return pd.DataFrame(history)
+
 # %% ../../nbs/experiment/02_training.ipynb #cell-024
 PATIENCE = 20  # times as long as writing a checkpoint took, until the next one
 
@@ -222,6 +244,8 @@ def fit(
     fingerprint: str = "",  # of the images; a checkpoint of others is refused
 ) -> pd.DataFrame:  # epoch, loss, learning_rate, seconds; one row per epoch
     "Train a model (Section 4.3). Raises `InputError` for too few images or a foreign checkpoint, `TrainingError` where the loss is not finite."
+    if recipe.variant in PEERS:
+        return fit_peer(model, images, recipe)
     optimizer = torch.optim.Adam(model.trainable(), lr=recipe.learning_rate, betas=(0.5, 0.999), fused=True)
     keep_memory()
     identity = recipe_to_json(recipe) + fingerprint

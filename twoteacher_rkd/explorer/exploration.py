@@ -31,6 +31,7 @@ from ..experiment.metrics import pixel_histograms, roc_curve
 from ..experiment.runs import Run
 from ..inspection.detector import Detector, judge_batch, no_verdict
 from ..method.losses import scale_maps
+from ..recipe import PEERS
 from ..utils import InputError, choose
 
 # %% ../../nbs/explorer/01_exploration.ipynb #4c07be51
@@ -324,6 +325,8 @@ def compute_intermediate(
     exploration: Exploration,
 ) -> None:
     "Compute the current image's `intermediate_maps` into `exploration.intermediate`. Raises `InputError` where image or model cannot be had."
+    if (variant := exploration.results.run.recipe.variant) in PEERS:
+        raise InputError(f"{variant} is a method of other authors: it has no scales and no iAFF weights to show.")
     if exploration.index not in exploration.intermediate:
         maps = intermediate_maps(exploration.results.detector.model, exploration.results.run.recipe, exploration.image())
         exploration.intermediate[exploration.index] = maps if exploration.valid_mask is None else {**maps, "map": maps["map"] * exploration.valid_mask}

@@ -34,7 +34,7 @@ from ..experiment.calibration import residual
 from ..experiment.inference import image_scores, predict_maps
 from ..experiment.threshold import check_threshold, choose_threshold
 from ..method.losses import anomaly_map, gaussian_blur
-from ..recipe import Recipe, recipe_to_json
+from ..recipe import PEERS, Recipe, recipe_to_json
 from ..utils import InputError, draft_of, remove_drafts
 
 # %% ../../nbs/inspection/04_export.ipynb #749e3097
@@ -84,6 +84,8 @@ class Pipeline(nn.Module):
     ):
         super().__init__()
         check_threshold(threshold)
+        if recipe.variant in PEERS:
+            raise InputError(f"A run of {recipe.variant} cannot be exported: use rkd predict, or anomalib's own export.")
         self.model, self.recipe = copy.deepcopy(model).cpu().float().eval(), replace(recipe, precision="fp32")
         self.register_buffer("threshold", torch.tensor(threshold, dtype=torch.float32))
         self.register_buffer("region", None if region is None else torch.from_numpy(region).float())

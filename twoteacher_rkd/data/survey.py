@@ -223,7 +223,7 @@ def larger_canvas(
     columns, rows = (min(99, max(count, 1 + math.ceil(max(0, scale * side - size) / recipe.stride))) for side, count in zip(native, recipe.grid, strict=True))
     costs = {f"image_size={larger}": (larger / size) ** 2, f"tiles={columns}x{rows}": columns * rows / math.prod(recipe.grid)}
     setting = min((setting for setting, cost in costs.items() if cost > 1), key=costs.get, default=None)
-    return f": --set {setting} shows them larger, for {costs[setting]:.1f} times the time of a step" if setting else ""
+    return f": --set {setting} shows them larger, for {costs[setting]:.1f} times the time an image takes" if setting else ""
 
 # %% ../../nbs/data/05_survey.ipynb #defect-words
 def defect_notes(

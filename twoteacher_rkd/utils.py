@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['InputError', 'choose', 'first_error', 'read_json', 'draft_of', 'remove_drafts', 'whole_file', 'write_text',
            'disk_full', 'seed_everything', 'pick_device', 'keep_memory', 'group_memory', 'free_memory', 'has_bf16',
-           'notebooks_folder', 'git', 'git_changes', 'git_commit', 'installed', 'provenance']
+           'without_compiler', 'notebooks_folder', 'git', 'git_changes', 'git_commit', 'installed', 'provenance']
 
 # %% ../nbs/01_utils.ipynb #eb199911
 import errno
@@ -17,10 +17,12 @@ import platform
 import random
 import shutil
 import subprocess
+import sys
 from contextlib import contextmanager, suppress
 from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import psutil
@@ -199,6 +201,23 @@ def has_bf16() -> bool:
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
+
+# %% ../nbs/01_utils.ipynb #without-compiler
+@contextmanager
+def without_compiler():
+    "Imports in this block do not load PyTorch's compiler, and take its operations for not compiled."
+    if "torch._dynamo" in sys.modules:
+        yield
+        return
+    compiler, questions = ModuleType("torch._dynamo"), ModuleType("torch._dynamo.utils")
+    compiler.utils, questions.is_compile_supported = questions, lambda device_type: False
+    stand_ins = {module.__name__: module for module in (compiler, questions)}
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
 
 # %% ../nbs/01_utils.ipynb #notebooks-folder
 def notebooks_folder() -> Path:

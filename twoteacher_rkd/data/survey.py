@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 from PIL import Image, ImageChops
 from scipy.spatial.distance import cdist
-from scipy.stats import median_abs_deviation
 
 from .datasets import Category, has_masks, or_none, problems, raise_first, read_images, too_few
 from .files import Listing, walk
@@ -161,6 +160,8 @@ def outside(
     test: pd.Series,  # and of the normal test images
 ) -> tuple[pd.Series, str]:  # which test images lie where no training image does; in words
     "Test images beyond the training images on one side, if there are too many for chance; else none, and no words."
+    from scipy.stats import median_abs_deviation  # slow to import
+
     middle, deviation = train.median(), median_abs_deviation(train)
     usual = train[(train - middle).abs() <= 5 * deviation] if deviation else train
     for beyond in (test > usual.max(), test < usual.min()):

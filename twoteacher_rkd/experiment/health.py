@@ -8,7 +8,6 @@ __all__ = ['LIMIT', 'PART_WORDS', 'LEAST_TRAINED', 'normal_scores', 'robust_z', 
 # %% ../../nbs/experiment/06_health.ipynb #8904810f
 import numpy as np
 import pandas as pd
-from scipy.stats import median_abs_deviation
 from torch import Tensor, nn
 
 from ..data.datasets import Category
@@ -41,6 +40,8 @@ def robust_z(
     normals: pd.DataFrame,  # from `normal_scores`
 ) -> pd.Series:  # of each image; NaN where all training images score the same
     "Each normal image's score, in median absolute deviations above the median of the training images."
+    from scipy.stats import median_abs_deviation  # slow to import
+
     usual = normals.score[normals.part == "trained"]
     return (normals.score - usual.median()) / (median_abs_deviation(usual) or np.nan)
 

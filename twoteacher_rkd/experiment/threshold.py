@@ -17,8 +17,6 @@ import numpy as np
 import pandas as pd
 from pydantic import ConfigDict, Field
 from pydantic.dataclasses import dataclass
-from scipy import stats
-from scipy.optimize import brentq
 
 from ..utils import InputError, read_json, write_text
 
@@ -53,9 +51,11 @@ def by_order(
     wanted: float,  # rate of false alarms, at least 1 / (n + 1)
 ) -> Threshold:
     "The threshold just above one of the scores."
+    from scipy.stats import beta  # slow to import
+
     n = len(scores)
     k = int(np.ceil((n + 1) * (1 - wanted) - 1e-9))
-    low, high = stats.beta.ppf(RATE_BAND, n + 1 - k, k)
+    low, high = beta.ppf(RATE_BAND, n + 1 - k, k)
     return Threshold(just_above(scores[k - 1]), wanted, float(low), float(high), n, "order statistics")
 
 # %% ../../nbs/experiment/07_threshold.ipynb #fa5bd83d
@@ -66,11 +66,14 @@ def tail_factor(
     draws: int = 20_000,  # of n images each
 ) -> tuple:  # deviations above the mean, and the band of the rate
     "Where the threshold lies for scores from a Gumbel distribution. Raises `InputError` for a rate that so few images cannot tell."
-    drawn = stats.gumbel_r.rvs(size=(draws, n), random_state=np.random.default_rng(88))
+    from scipy.optimize import brentq
+    from scipy.stats import gumbel_r  # slow to import
+
+    drawn = gumbel_r.rvs(size=(draws, n), random_state=np.random.default_rng(88))
     mean, deviation = drawn.mean(1), drawn.std(1, ddof=1)
 
     def rates(factor):
-        return stats.gumbel_r.sf(mean + factor * deviation)
+        return gumbel_r.sf(mean + factor * deviation)
     if rates(100.0).mean() > wanted:
         raise InputError(f"A rate of {wanted:g} false alarms cannot be told from {n} normal images: ask for a higher rate, or add normal images.")
     factor = brentq(lambda factor: rates(factor).mean() - wanted, 0.0, 100.0)

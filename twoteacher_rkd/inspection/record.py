@@ -7,7 +7,7 @@ __all__ = ['VERSION', 'TABLES', 'STATEMENTS', 'NO_ACCESS', 'Pixels', 'FIELDS', '
            'stored', 'plain_errors', 'transaction', 'check_database', 'open_database', 'read_origin', 'Result',
            'verdicts', 'csv_row', 'read_results', 'OldSettings', 'old_results', 'other_detector', 'take_lock', 'now',
            'Record', 'create', 'insert', 'FileState', 'add', 'latest', 'write_views', 'file_states', 'read_record',
-           'hours']
+           'clopper_pearson', 'hours']
 
 # %% ../../nbs/inspection/02_record.ipynb #8a1f0003
 import csv
@@ -23,7 +23,7 @@ from typing import Annotated
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
-from scipy.stats import binomtest
+from scipy.special import betaincinv
 
 from .detector import Region
 from ..utils import InputError, first_error, read_json, whole_file
@@ -457,6 +457,14 @@ def read_record(
         check_database(connection, path)
         yield connection
 
+# %% ../../nbs/inspection/02_record.ipynb #clopper
+def clopper_pearson(
+    count: int,  # of `total`
+    total: int,  # at least 1
+) -> tuple:  # the ends of the 95 % interval of the share
+    "The exact interval of Clopper and Pearson (1934)."
+    return float(betaincinv(count, total - count + 1, 0.025)) if count else 0.0, float(betaincinv(count + 1, total - count, 0.975)) if count < total else 1.0
+
 # %% ../../nbs/inspection/02_record.ipynb #8a1f0036
 def hours(
     connection: sqlite3.Connection,
@@ -467,7 +475,7 @@ def hours(
     for hour, judged, defective, failed in connection.execute(query):
         row = {"hour": f"{hour}:00Z", "judged": judged, "defective": int(defective), "not_judged": failed}
         if judged:
-            low, high = binomtest(int(defective), judged).proportion_ci(0.95, "exact")
-            row |= {"share": defective / judged, "low": float(low), "high": float(high)}
+            low, high = clopper_pearson(int(defective), judged)
+            row |= {"share": defective / judged, "low": low, "high": high}
         table.append(row)
     return table

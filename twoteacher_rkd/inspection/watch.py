@@ -22,7 +22,6 @@ from pathlib import Path
 import numpy as np
 from matplotlib import colormaps
 from PIL import Image, ImageDraw
-from scipy.stats import ks_2samp
 from tqdm import tqdm
 
 from ..data.files import Listing, file_digest, walk
@@ -88,6 +87,8 @@ class Drift:
         self.scores.append(score)
         if len(self.scores) < WINDOW:
             return ""
+        from scipy.stats import ks_2samp  # slow to import
+
         median, p = float(np.median(self.scores)), float(ks_2samp(self.scores, self.reference[self.reference < self.threshold]).pvalue)
         self.windows.append((self.passed, median, p))
         self.scores.clear()

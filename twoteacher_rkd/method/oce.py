@@ -8,7 +8,8 @@ __all__ = ['conv_bn_relu', 'MFF', 'OCE']
 # %% ../../nbs/method/04_oce.ipynb #cell-002
 import torch
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck
+
+from .teachers import Bottleneck
 
 # %% ../../nbs/method/04_oce.ipynb #cell-005
 def conv_bn_relu(

@@ -7,10 +7,9 @@ __all__ = ['deconv_bn', 'StudentBlock', 'Student', 'upsample_block', 'MirroredSt
 
 # %% ../../nbs/method/05_student.ipynb #cell-002
 from torch import Tensor, nn
-from torchvision.models.resnet import Bottleneck
 
 from .oce import conv_bn_relu
-from .teachers import STAGES, Teacher, initialise
+from .teachers import STAGES, Bottleneck, Teacher, initialise
 
 # %% ../../nbs/method/05_student.ipynb #cell-005
 def deconv_bn(

@@ -219,9 +219,10 @@ def larger_canvas(
 ) -> str:  # a setting and its cost; empty where the images themselves have no more pixels
     "The cheaper of two settings that show the thinnest defect in one position: a larger input, or more tiles."
     size, native, scale = recipe.image_size, (table.width.max(), table.height.max()), min(1, STRIDE / table.thickness.min())
-    larger = max(math.ceil(scale * max(native) / 64) * 64, size)
+    larger = max(math.ceil(scale * max(native) / 32) * 32, size)
     columns, rows = (min(99, max(count, 1 + math.ceil(max(0, scale * side - size) / recipe.stride))) for side, count in zip(native, recipe.grid, strict=True))
-    costs = {f"tiles={columns}x{rows}": columns * rows / math.prod(recipe.grid)} | ({f"image_size={larger}": (larger / size) ** 2} if larger <= LARGEST_INPUT else {})
+    costs = {f"image_size={larger}": (larger / size) ** 2} if larger <= LARGEST_INPUT else {}
+    costs[f"tiles={columns}x{rows}"] = columns * rows / math.prod(recipe.grid)
     setting = min((setting for setting, cost in costs.items() if cost > 1), key=costs.get, default=None)
     return f": --set {setting} shows them larger, for {costs[setting]:.1f} times the time an image takes" if setting else ""
 

@@ -200,10 +200,10 @@ def compare_outputs(
     small, threshold = load_images(samples, canvas, aspect, white), pipeline.threshold.numpy()
     every = predict_maps(pipeline.model, small, pipeline.recipe, what="check")
     modest = all(math.prod(ground_size(image_size(sample.image), canvas, aspect)) <= WHOLE for sample in samples)
-    whole = [np.asarray(read_image(sample.image, white)) for sample in samples] if modest else []
+    whole = (np.asarray(read_image(sample.image, white)) for sample in samples) if modest else None
     for images, valid_mask, allowed in ((small.permute(0, 2, 3, 1).numpy(), load_valid_masks(samples, canvas, "squeeze", region), tolerance),
                                     (whole, load_valid_masks(samples, canvas, aspect, region), max(tolerance, ROUNDING))):
-        if not len(images):  # so large that they are brought to size first, as line_computer.py does
+        if images is None:  # so large that they are brought to size first, as line_computer.py does
             continue
         expected = every if valid_mask is None else every * valid_mask
         wanted, expected = image_scores(expected).numpy(), expected.numpy()

@@ -174,8 +174,8 @@ def check_pairs(
                          f"is {recipe.period}: set period=0, or bn_freeze_fraction=0.")
     if recipe.calibrated and recipe.map_fusion != "sum":
         raise InputError("calibrated maps have both signs, and their product has no meaning: use map_fusion=sum.")
-    if recipe.memory and (recipe.calibrated or recipe.map_fusion != "sum"):
-        raise InputError("a memory is added to the student's own maps: use it with calibrated=false and map_fusion=sum.")
+    if recipe.memory and recipe.map_fusion != "sum":
+        raise InputError("a memory is added to the student's maps: use it with map_fusion=sum.")
     if recipe.memory and not recipe.val_fraction:
         raise InputError("a memory and a student are added in units of the validation images: set val_fraction=0.2, or memory=0.")
     needed = 1 if recipe.variant in ONE_TEACHER + PEERS else 2

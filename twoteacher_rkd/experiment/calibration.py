@@ -118,8 +118,7 @@ def model_from_recipe(
     if recipe.variant in PEERS:
         return build_peer(recipe, teachers)
     model = build(recipe, teachers)
-    if recipe.calibrated:
-        model.calibration = Calibration(model.target_channels, recipe.image_size, recipe.grid[0] * recipe.grid[1])
-    if recipe.memory:
-        model.calibration = StudentAndMemory([teacher.channels for teacher in model.teachers], recipe.memory)
+    calibration = Calibration(model.target_channels, recipe.image_size, recipe.grid[0] * recipe.grid[1]) if recipe.calibrated else None
+    channels = [teacher.channels for teacher in model.teachers]
+    model.calibration = StudentAndMemory(channels, recipe.memory, calibration) if recipe.memory else calibration
     return model

@@ -20,9 +20,10 @@ from tqdm import tqdm
 from ..data.datasets import Category
 from ..data.images import normalize
 from ..data.tiles import cut_tiles, join_tiles, take_tiles
-from .calibration import Calibration, calibrate
+from .calibration import calibrate
 from .metrics import IMAGE_KEYS, PIXEL_KEYS, evaluate
 from ..method.losses import anomaly_map, distance_maps, gaussian_blur
+from ..method.memory import standardise
 from ..recipe import PEERS, Recipe
 from ..utils import InputError, keep_memory
 
@@ -77,7 +78,7 @@ def tile_distances(
     first: int,  # the number of the first tile
 ):  # function of the teachers' features and the student's
     "The distances of tiles: a calibration by place depends on which tiles they are."
-    return partial(model.calibration, first=first) if isinstance(model.calibration, Calibration) else model.calibration or distance_maps
+    return partial(model.calibration, first=first) if model.calibration else distance_maps
 
 # %% ../../nbs/experiment/05_inference.ipynb #fused-maps
 def fused_maps(
@@ -144,7 +145,7 @@ def calibrate_model(
     def pairs():
         for part in tqdm(numbers.split(batch_size), desc="calibrate", unit="batch", mininterval=1):
             yield fast(as_inputs(fast, take_tiles(images, part, recipe)))
-    calibrate(model.calibration, pairs)
+    calibrate(model.calibration.student if recipe.memory else model.calibration, pairs)
 
 # %% ../../nbs/experiment/05_inference.ipynb #mem-fill
 @torch.inference_mode()
@@ -161,7 +162,8 @@ def fill_memory(
     fast, parts = for_inference(model, recipe), model.calibration
     for teacher, memory in zip(fast.teachers, parts.memories, strict=True):
         memory.remember(teacher(as_inputs(fast, batch)) for batch in tqdm(cut_tiles(training, recipe).split(batch_size), desc="remember", unit="batch", mininterval=1))
-    parts.standardise(fast(as_inputs(fast, batch)) for batch in cut_tiles(validation, recipe).split(batch_size))
+    batches = cut_tiles(validation, recipe).split(batch_size)
+    standardise(parts, ((*fast(as_inputs(fast, batch)), number * batch_size) for number, batch in enumerate(batches)))
 
 # %% ../../nbs/experiment/05_inference.ipynb #score-table
 def score_table(

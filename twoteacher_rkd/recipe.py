@@ -89,7 +89,7 @@ def auto_tiles(
     size: tuple,  # width and height of the images, pixels
     side: int,  # S, of a tile
 ) -> str:  # COLUMNSxROWS
-    "The tiles that `auto` stands for."
+    "The tiles that `auto` becomes."
     short = max(1, round(min(size) / (PER_PIXEL * side)))
     while short > 1 and short * round(short * max(size) / min(size)) > MOST_TILES:
         short -= 1
@@ -140,7 +140,7 @@ class Recipe(Tiling):
     map_fusion: one_of("sum", "product") = "sum"  # of the three scales' maps: `sum` or `product`, D11
     sigma: Annotated[float, Field(ge=0)] = 4.0  # pixels, Gaussian that smooths the anomaly map, D11
     precision: one_of("fp32", "bf16") = "fp32"  # `fp32` or `bf16` (autocast)
-    val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # share of the training images that validate and do not train, D28
+    val_fraction: Annotated[float, Field(ge=0, le=0.5)] = 0.0  # share of the normal images that validate and do not train, D28
     calibrated: bool = False  # maps measured against the residuals of training images, D30
     memory: whole(0) = 0  # patches that the memory of each teacher keeps; its distances are added to the student's; 0: no memory, D32
     seed: whole(0) = 88

@@ -30,7 +30,7 @@ class Row:
     label: str  # `good`, or the kind of defect
     mask: Path | None = None
     split: str = ""  # `train` or `test`; empty: to be drawn
-    item: str = ""  # what must not be torn apart by the split, such as all photographs of one part; empty: the image stands alone
+    item: str = ""  # what must not be torn apart by the split, such as all photographs of one part; empty: the image is an item of its own
     left_out: str = ""  # why it is not used; empty if it is
 
 # %% ../../nbs/data/06_convert.ipynb #4b665a51

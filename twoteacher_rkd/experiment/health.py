@@ -72,7 +72,7 @@ def check_run(
     normals: pd.DataFrame,  # from `normal_scores`
     recipe: Recipe,
 ) -> dict:  # as from `check_training`
-    "Whether a run's training failed; unknown for a peer that only keeps what it sees."
+    "Whether a run's training failed; unknown for a peer that only keeps its training images."
     if recipe.variant in FITTED:
         return {"healthy": None, "heat": None, "health": f"{recipe.variant} keeps its training images and is not trained, so no training can fail."}
     return check_training(normals)

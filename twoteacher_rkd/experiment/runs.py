@@ -168,7 +168,7 @@ def seal(
 # %% ../../nbs/experiment/09_runs.ipynb #damaged
 def damaged(
     folder: Path,  # of a run, finished or not
-    stage: str,  # one of `STAGES`
+    stage: str,  # one of `RUN_STAGES`
 ) -> str:  # empty where the stage is sound
     "The first file of a stage that is missing, or is not the one that was sealed. Raises `InputError` where the provenance cannot be read."
     digests = read_run_json(folder / "provenance.json", Provenance).get("seal", {})
@@ -284,7 +284,7 @@ class Run:
 
     def model(self,
         device: str = "auto",  # where it is to compute
-    ) -> nn.Module:  # a `TwoTeacherRKD`
+    ) -> nn.Module:  # a `TwoTeacherRKD` or a `Peer`
         "The trained model, teachers included, in evaluation mode. Raises `InputError` as `load_weights` does."
         model = model_from_recipe(self.recipe, teachers=False)
         load_weights(model, self.folder)
@@ -298,7 +298,7 @@ class Run:
         return chosen
 
     def check(self,
-        stage: str = "",  # one of `STAGES`; all of them if empty
+        stage: str = "",  # one of `RUN_STAGES`; all of them if empty
     ) -> None:
         "Raise `InputError` for a file that is missing or cannot be read."
         for part in STAGE_PARTS[stage] if stage else ("provenance", *sum(STAGE_PARTS.values(), ())):

@@ -408,7 +408,7 @@ class Session:
     others = property(lambda self: [path for path in self.runs if path != self.folder], doc="Those it can be compared with.")
 
     def open(self,
-        folder: Path,  # of a run among `known`
+        folder: Path,  # of a run among `run_folders`
     ) -> None:
         "Open another run; where that fails, the present run stays open."
         self.exploration, self.upload = Exploration(folder, self.exploration.data_root), None

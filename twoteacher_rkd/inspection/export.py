@@ -67,7 +67,7 @@ def on_ground(
 
 # %% ../../nbs/inspection/04_export.ipynb #5b4c23f3
 class Pipeline(nn.Module):
-    "All that stands between an image and its verdict; a copy of the model on the CPU, in single precision. Raises `InputError` for a threshold that is no number."
+    "Everything from an image to its verdict; a copy of the model on the CPU, in single precision. Raises `InputError` for a threshold that is no number."
     def __init__(self,
         model: nn.Module,  # a `TwoTeacherRKD`
         recipe: Recipe,  # gives size, fusion and smoothing
@@ -117,7 +117,7 @@ BLANK = "0" * 64  # in the digest's place while it is computed
 
 def sealed_digest(
     path: Path,  # an exported file
-    digest: str = BLANK,  # what stands in the digest's place now
+    digest: str = BLANK,  # what is in the digest's place now
 ) -> str:  # 64 hex digits
     "SHA-256 of an exported file with zeros in the digest's place, and of OpenVINO's weights beside it."
     total = hashlib.sha256(path.read_bytes().replace(digest.encode(), BLANK.encode()))
@@ -239,7 +239,7 @@ def export_onnx(
     facts: dict,  # name -> text: where the model came from, and `white` for images of 16 bits
     samples: list,  # a few `Sample`s to check with
     region: np.ndarray = None,  # (H, W) of the canvas, bool: where parts are scored; None: everywhere
-) -> dict:  # as from `compare`, and megabytes
+) -> dict:  # as from `compare_outputs`, and megabytes
     "Write a detector as one ONNX file. Raises `InputError` where packages or room are missing, or the file disagrees with PyTorch; then nothing is left."
     pipeline = Pipeline(model, recipe, threshold, region)
     described = file_facts(pipeline, facts)
@@ -291,7 +291,7 @@ def run_openvino(
 
 # %% ../../nbs/inspection/04_export.ipynb #05491068
 def after_convolutions(
-    network,  # an `openvino.Model` from `convert`
+    network,  # an `openvino.Model` from `to_openvino`
 ) -> list:  # names of operations
     "What is computed between the last convolutions of teachers and student, and the verdict."
     names, todo = set(), list(network.get_results())
@@ -308,7 +308,7 @@ def after_convolutions(
 
 # %% ../../nbs/inspection/04_export.ipynb #b29122eb
 def quantise(
-    network,  # an `openvino.Model` from `convert`
+    network,  # an `openvino.Model` from `to_openvino`
     images: np.ndarray,  # uint8 (N, H, W, 3) of normal parts, on the canvas
 ):  # an `openvino.Model`
     "A network whose convolutions compute in 8-bit integers. Raises `InputError` where nncf is missing."

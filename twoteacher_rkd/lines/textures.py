@@ -77,7 +77,7 @@ def random_view(
 MESH = 12  # pieces a side in which a view is bent
 
 def bent_mesh(
-    corners: np.ndarray,  # (3, 2) from `view`
+    corners: np.ndarray,  # (3, 2) from `random_view`
     by: float,  # pixels of the photograph
     inside: tuple[int, int],  # width and height of the part: nothing is taken from beyond
     n: int,  # points a side of the result
@@ -166,7 +166,7 @@ def bare_ground(
     defect: Defect,
     tone: tuple[float, float, float],  # of the ground
 ) -> Surface:
-    "Ground that shows through: fine grains that fill the dark gaps first, so that single blades or stones still stand out."
+    "Ground that shows through: fine grains that fill the dark gaps first, so that single blades or stones remain visible."
     n, rng = len(surface.height), defect.rng
     patch = blob(rng, n, random_position(surface, defect, 0.7), defect.between(0.16, 0.34), 0.4, 0.5)
     bright = surface.color.mean(0) / surface.color.mean()

@@ -69,11 +69,11 @@ class Peer(nn.Module):
 
 # %% ../../nbs/method/09_peers.ipynb #peer-013
 def collect(
-    network: nn.Module,  # of anomalib, which keeps what it sees in training mode
+    network: nn.Module,  # of anomalib, which keeps the features of its inputs in training mode
     passes,  # epoch -> batches of normalised images
     finish,  # what makes a model of it
 ) -> tuple:  # loss and learning rate, which it does not have: zeros
-    "Fit a model that sees each image once."
+    "Fit a model that takes each image once."
     network.train()
     for x in passes(0):
         network(x.contiguous())

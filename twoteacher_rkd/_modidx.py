@@ -465,6 +465,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                                                                                   'twoteacher_rkd/experiment/health.py'),
                                                   'twoteacher_rkd.experiment.health.check_training': ( 'experiment/health.html#check_training',
                                                                                                        'twoteacher_rkd/experiment/health.py'),
+                                                  'twoteacher_rkd.experiment.health.equation_1': ( 'experiment/health.html#equation_1',
+                                                                                                   'twoteacher_rkd/experiment/health.py'),
                                                   'twoteacher_rkd.experiment.health.normal_scores': ( 'experiment/health.html#normal_scores',
                                                                                                       'twoteacher_rkd/experiment/health.py'),
                                                   'twoteacher_rkd.experiment.health.robust_z': ( 'experiment/health.html#robust_z',

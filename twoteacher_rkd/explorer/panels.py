@@ -377,14 +377,15 @@ def intermediate_html(
     exploration: Exploration,
     cmap: str,
 ) -> str:
-    "The maps of the three scales, the anomaly map, and the first teacher's weight; before they are computed, what they will show."
+    "The maps of the three scales and of a memory, the anomaly map, and the first teacher's weight; before they are computed, what they will show."
     if exploration.index not in exploration.intermediate:
         return ("<p>The anomaly map is fused from the maps of three scales. In the full variant, iAFF weights the two teachers at each position. "
                 "Both are computed for the current image.</p>")
     maps, recipe = exploration.intermediate[exploration.index], exploration.results.run.recipe
     scales, weight = maps["scales"], maps["weight"]
     limits, sentence = (0, float(scales.max()) or 1.0), ""
-    panels = [(scale, limits, cmap, f"scale {k}:") for k, scale in enumerate(scales, 1)]
+    names = [f"scale {k}:" if k < 4 else f"memory of teacher {k - 3}:" for k in range(1, len(scales) + 1)]
+    panels = [(scale, limits, cmap, name) for scale, name in zip(scales, names, strict=True)]
     panels.append((maps["map"], exploration.results.limits, cmap, "fused:"))
     if weight is None:
         reason = "one teacher" if len(recipe.teachers) == 1 else "a sum of both teachers"

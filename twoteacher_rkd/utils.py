@@ -23,14 +23,17 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
-import torch
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 import twoteacher_rkd
+
+if TYPE_CHECKING:
+    import torch
 
 # %% ../nbs/01_utils.ipynb #cell-005
 class InputError(ValueError):
@@ -136,6 +139,8 @@ def seed_everything(
     seed: int,  # any non-negative number
 ) -> None:
     "Seed Python's, NumPy's and PyTorch's generators, and ask cuDNN for repeatable kernels."
+    import torch  # slow to import
+
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -145,8 +150,10 @@ def seed_everything(
 # %% ../nbs/01_utils.ipynb #cell-036
 def pick_device(
     name: str = "auto",  # `auto`, `cpu`, `cuda` or `cuda:1`
-) -> torch.device:
+) -> "torch.device":
     "The device to compute on. Raises `InputError` where it does not exist."
+    import torch  # slow to import
+
     try:
         device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
     except RuntimeError:
@@ -188,16 +195,20 @@ def group_memory(
 
 # %% ../nbs/01_utils.ipynb #f5c01834
 def free_memory(
-    device: torch.device,
+    device: "torch.device",
 ) -> int:  # bytes
     "Memory that new tensors can take on a device."
     if device.type == "cuda":
+        import torch  # slow to import
+
         return torch.cuda.mem_get_info(device)[0]
     return int(min(psutil.virtual_memory().available, group_memory()))
 
 # %% ../nbs/01_utils.ipynb #de06e8e2
 def has_bf16() -> bool:
     "Whether this machine computes in bfloat16 in hardware: a GPU that supports it, or a CPU with AMX or AVX-512 BF16."
+    import torch  # slow to import
+
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
@@ -258,9 +269,11 @@ def installed(
 
 # %% ../nbs/01_utils.ipynb #cell-043
 def provenance(
-    device: torch.device,  # what computed
+    device: "torch.device",  # what computed
 ) -> dict:  # JSON-ready
     "Commit, versions and machine, as a run folder keeps them beside its result."
+    import torch  # slow to import
+
     packages = ("twoteacher_rkd", "torch", "torchvision", "numpy", "pillow", "scikit-learn", "scikit-image", "scipy")
     return {
         "commit": git_commit(),

@@ -55,9 +55,10 @@ MEASURED = ["image", "part", "digest", "stored", "largest", "alpha", "width", "h
 
 def survey(
     category: Category,  # from `find_category`
+    white: int = 0,  # which value becomes 255 in 16 bits; 0 asks the training images
 ) -> tuple[pd.DataFrame, list[dict]]:  # a row per readable image, named as seen from the category's folder; all rows of `read_images`
     "Measure all images of a category."
-    rows = read_images(category, image_facts)
+    rows = read_images(category, image_facts, white)
     table = pd.DataFrame(rows, columns=MEASURED)
     table = table[table.stored.notna()].reset_index(drop=True)
     return table.assign(image=[path.relative_to(category.root).as_posix() for path in table.image]), rows
@@ -160,9 +161,8 @@ def outside(
     test: pd.Series,  # and of the normal test images
 ) -> tuple[pd.Series, str]:  # which test images lie where no training image does; in words
     "Test images beyond the training images on one side, if there are too many for chance; else none, and no words."
-    from scipy.stats import median_abs_deviation  # slow to import
-
-    middle, deviation = train.median(), median_abs_deviation(train)
+    middle = train.median()
+    deviation = (train - middle).abs().median()
     usual = train[(train - middle).abs() <= 5 * deviation] if deviation else train
     for beyond in (test > usual.max(), test < usual.min()):
         if beyond.any() and exceedance(len(usual), len(test), beyond.sum()) < UNLIKELY:
@@ -298,7 +298,8 @@ def findings(
     recipe: Recipe | None = None,  # of the training that is planned, with a grid of tiles; None: the paper's
 ) -> tuple[list[str], list[str]]:  # problems, notes: one sentence each
     "All problems of a category, and all notes about it."
-    recipe, (table, rows), white = recipe or make_recipe(), survey(category), white_level(category.train)
+    recipe, white = recipe or make_recipe(), white_level(category.train)
+    table, rows = survey(category, white)
     (small, spoils), notes = defect_notes(table, recipe), spoiling_notes(category, table, white)
     harmless = ([] if spoils else small) + undefined_notes(category) + style_notes(table) + region_notes(category, table)
     return too_few(category, recipe.batch_size) + problems(category, rows), stored_notes(table, white) + (small if spoils else []) + notes + harmless
@@ -309,7 +310,8 @@ def verify(
     recipe: Recipe,  # of the training, with a grid of tiles
 ) -> list[str]:  # notes about what can spoil the result
     "Before a run: raise `InputError` with the first five problems, if there are any."
-    table, rows = survey(category)
+    white = white_level(category.train)
+    table, rows = survey(category, white)
     raise_first(too_few(category, recipe.batch_size) + problems(category, rows))
     small, spoils = defect_notes(table, recipe)
-    return (small if spoils else []) + spoiling_notes(category, table, white_level(category.train))
+    return (small if spoils else []) + spoiling_notes(category, table, white)

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['InputError', 'choose', 'first_error', 'read_json', 'draft_of', 'remove_drafts', 'whole_file', 'write_text',
            'disk_full', 'seed_everything', 'pick_device', 'keep_memory', 'group_memory', 'free_memory', 'has_bf16',
-           'without_compiler', 'notebooks_folder', 'git', 'git_changes', 'git_commit', 'installed', 'provenance']
+           'without_compiler', 'without_module', 'notebooks_folder', 'git', 'git_changes', 'git_commit', 'installed',
+           'provenance']
 
 # %% ../nbs/01_utils.ipynb #eb199911
 import errno
@@ -228,6 +229,21 @@ def without_compiler():
         yield
     finally:
         for name in stand_ins:
+            del sys.modules[name]
+
+# %% ../nbs/01_utils.ipynb #without-module
+@contextmanager
+def without_module(
+    name: str,  # of a package
+):
+    "Imports in this block do not find a package, unless it was loaded before."
+    missing = name not in sys.modules
+    if missing:
+        sys.modules[name] = None  # how Python notes that there is none
+    try:
+        yield
+    finally:
+        if missing:
             del sys.modules[name]
 
 # %% ../nbs/01_utils.ipynb #notebooks-folder

@@ -428,7 +428,7 @@ def wants_masks(
 
 # %% ../../nbs/data/04_datasets.ipynb #e9d94a19
 SMALLEST_SIDE = 16  # pixels
-FEW = 2**12  # pixels that are looked at at once: nearly all images show two colours in the first of them
+FEW = 2**12  # pixels in one look: nearly all images show two colours in the first
 
 def useless(
     path: Path,  # of a training image

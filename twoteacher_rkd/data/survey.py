@@ -15,7 +15,6 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageChops
-from scipy.spatial.distance import cdist
 
 from .datasets import Category, has_masks, or_none, problems, raise_first, read_images, too_few
 from .files import Listing, walk
@@ -124,6 +123,8 @@ def near_copies(
     table: pd.DataFrame,  # from `survey`
 ) -> list[tuple[str, str]]:  # test image, training image
     "Test images that are nearly a training image, and not the same file."
+    from scipy.spatial.distance import cdist  # slow to import
+
     train, test = table[table.part == "train"], table[table.part != "train"]
     if len(train) < 2 or test.empty:
         return []

@@ -289,6 +289,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                                                                          'twoteacher_rkd/data/survey.py'),
                                             'twoteacher_rkd.data.survey.depth_notes': ( 'data/survey.html#depth_notes',
                                                                                         'twoteacher_rkd/data/survey.py'),
+                                            'twoteacher_rkd.data.survey.differences': ( 'data/survey.html#differences',
+                                                                                        'twoteacher_rkd/data/survey.py'),
                                             'twoteacher_rkd.data.survey.exceedance': ( 'data/survey.html#exceedance',
                                                                                        'twoteacher_rkd/data/survey.py'),
                                             'twoteacher_rkd.data.survey.findings': ( 'data/survey.html#findings',

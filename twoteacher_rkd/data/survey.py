@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['THUMBNAIL', 'STATISTICS', 'MEASURED', 'MODES', 'NEAR', 'NEAR_SHARE', 'UNLIKELY', 'STRIDE', 'LARGEST_INPUT',
-           'image_facts', 'survey', 'stored_notes', 'depth_notes', 'alpha_notes', 'twin_notes', 'near_copies',
-           'copy_notes', 'exceedance', 'outside', 'group_notes', 'style_notes', 'inverted_notes', 'larger_canvas',
-           'defect_notes', 'undefined_notes', 'region_notes', 'left_out_notes', 'spoiling_notes', 'findings', 'verify']
+           'image_facts', 'survey', 'stored_notes', 'depth_notes', 'alpha_notes', 'twin_notes', 'differences',
+           'near_copies', 'copy_notes', 'exceedance', 'outside', 'group_notes', 'style_notes', 'inverted_notes',
+           'larger_canvas', 'defect_notes', 'undefined_notes', 'region_notes', 'left_out_notes', 'spoiling_notes',
+           'findings', 'verify']
 
 # %% ../../nbs/data/05_survey.ipynb #a2e6a303
 import math
@@ -115,6 +116,14 @@ def twin_notes(
     first = train.image[train.digest == repeated.digest.iloc[0]].tolist()
     return [f"{len(repeated)} of {len(train)} training images repeat another, byte for byte, such as {first[1]} and {first[0]}: each counts as often as it is there."]
 
+# %% ../../nbs/data/05_survey.ipynb #differences
+def differences(
+    some: np.ndarray,  # (m, pixels) small gray copies
+    others: np.ndarray,  # (n, pixels)
+) -> np.ndarray:  # (m, n), gray values
+    "The mean absolute difference of every pair."
+    return np.stack([np.abs(others - one).mean(1) for one in some])
+
 # %% ../../nbs/data/05_survey.ipynb #3121f3cb
 NEAR = 1.5  # gray values, mean over the small pictures
 NEAR_SHARE = 0.1  # of the distance of the median pair of training images
@@ -123,16 +132,14 @@ def near_copies(
     table: pd.DataFrame,  # from `survey`
 ) -> list[tuple[str, str]]:  # test image, training image
     "Test images that are nearly a training image, and not the same file."
-    from scipy.spatial.distance import cdist  # slow to import
-
     train, test = table[table.part == "train"], table[table.part != "train"]
     if len(train) < 2 or test.empty:
         return []
     known, seen = np.stack(train.small), np.stack(test.small)
-    pairs = cdist(known[:1000], known[:1000], "cityblock")[np.triu_indices(min(len(known), 1000), 1)]
-    distance = cdist(seen, known, "cityblock") / THUMBNAIL**2
+    pairs = differences(known[:1000], known[:1000])[np.triu_indices(min(len(known), 1000), 1)]
+    distance = differences(seen, known)
     distance[test.digest.to_numpy()[:, None] == train.digest.to_numpy()[None]] = np.inf
-    near = distance.min(1) < min(NEAR, NEAR_SHARE * np.median(pairs) / THUMBNAIL**2)
+    near = distance.min(1) < min(NEAR, NEAR_SHARE * np.median(pairs))
     return list(zip(test.image[near], train.image.iloc[distance.argmin(1)[near]], strict=True))
 
 # %% ../../nbs/data/05_survey.ipynb #15846dac

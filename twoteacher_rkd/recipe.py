@@ -6,8 +6,8 @@
 __all__ = ['VARIANTS', 'ONE_TEACHER', 'PEERS', 'FITTED', 'WEIGHTS', 'BUNDLED', 'PER_PIXEL', 'MOST_TILES', 'OVERLAP', 'OURS',
            'PEER_VALUES', 'LATER', 'FIRST_NAMES', 'NEW_NAMES', 'PRESETS', 'file_id', 'weights_id', 'one_of', 'whole',
            'check_tiles', 'auto_tiles', 'Tiling', 'Recipe', 'check_pairs', 'peer_values', 'complete_recipe',
-           'named_fields', 'field_name', 'make_recipe', 'parse_setting', 'read_recipe', 'recipe_to_json',
-           'recipe_from_json', 'departures']
+           'named_fields', 'quick_changes', 'field_name', 'make_recipe', 'parse_setting', 'read_recipe',
+           'recipe_to_json', 'recipe_from_json', 'departures']
 
 # %% ../nbs/02_recipe.ipynb #cell-002
 import hashlib
@@ -224,11 +224,12 @@ def named_fields(
             if field.init and (field.name not in LATER or getattr(recipe, field.name) != field.default)}
 
 # %% ../nbs/02_recipe.ipynb #cell-023
-PRESETS = {
-    "paper": {},
-    "quick": dict(teachers=("compact_bottleneck", "compact_basic"), weights=("bundled",), image_size=192, epochs=8, period=0,
-                  bn_freeze_fraction=0.25, val_fraction=0.2, precision="bf16" if has_bf16() else "fp32"),
-}
+def quick_changes() -> dict:  # name -> value
+    "What `quick` changes in the paper's recipe."
+    return dict(teachers=("compact_bottleneck", "compact_basic"), weights=("bundled",), image_size=192, epochs=8, period=0,
+                bn_freeze_fraction=0.25, val_fraction=0.2, precision="bf16" if has_bf16() else "fp32")
+
+PRESETS = {"paper": dict, "quick": quick_changes}  # functions that give their changes: what the machine supports is asked when it matters
 
 # %% ../nbs/02_recipe.ipynb #field-name
 def field_name(
@@ -243,7 +244,7 @@ def make_recipe(
     **changes,  # fields of `Recipe` that differ from the preset; None keeps the preset's
 ) -> Recipe:
     "A preset with changes. Raises `InputError` for an unknown preset, field or value."
-    start = PRESETS[choose(preset, PRESETS, "preset")]
+    start = PRESETS[choose(preset, PRESETS, "preset")]()
     changes = {field_name(name): value for name, value in changes.items() if value is not None}
     try:
         return Recipe(**{**start, **changes})

@@ -5,7 +5,8 @@
 # %% auto #0
 __all__ = ['InputError', 'choose', 'first_error', 'read_json', 'draft_of', 'remove_drafts', 'whole_file', 'write_text',
            'disk_full', 'seed_everything', 'pick_device', 'keep_memory', 'group_memory', 'free_memory', 'has_bf16',
-           'without_compiler', 'notebooks_folder', 'git', 'git_changes', 'git_commit', 'installed', 'provenance']
+           'without_compiler', 'without_module', 'notebooks_folder', 'git', 'git_changes', 'git_commit', 'installed',
+           'provenance']
 
 # %% ../nbs/01_utils.ipynb #eb199911
 import errno
@@ -23,14 +24,17 @@ from datetime import datetime, timezone
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 import numpy as np
 import psutil
-import torch
 from pydantic import TypeAdapter, ValidationError
 from pydantic_core import from_json
 
 import twoteacher_rkd
+
+if TYPE_CHECKING:
+    import torch
 
 # %% ../nbs/01_utils.ipynb #cell-005
 class InputError(ValueError):
@@ -136,6 +140,8 @@ def seed_everything(
     seed: int,  # any non-negative number
 ) -> None:
     "Seed Python's, NumPy's and PyTorch's generators, and ask cuDNN for repeatable kernels."
+    import torch  # slow to import
+
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
@@ -145,8 +151,10 @@ def seed_everything(
 # %% ../nbs/01_utils.ipynb #cell-036
 def pick_device(
     name: str = "auto",  # `auto`, `cpu`, `cuda` or `cuda:1`
-) -> torch.device:
+) -> "torch.device":
     "The device to compute on. Raises `InputError` where it does not exist."
+    import torch  # slow to import
+
     try:
         device = torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
     except RuntimeError:
@@ -188,16 +196,20 @@ def group_memory(
 
 # %% ../nbs/01_utils.ipynb #f5c01834
 def free_memory(
-    device: torch.device,
+    device: "torch.device",
 ) -> int:  # bytes
     "Memory that new tensors can take on a device."
     if device.type == "cuda":
+        import torch  # slow to import
+
         return torch.cuda.mem_get_info(device)[0]
     return int(min(psutil.virtual_memory().available, group_memory()))
 
 # %% ../nbs/01_utils.ipynb #de06e8e2
 def has_bf16() -> bool:
     "Whether this machine computes in bfloat16 in hardware: a GPU that supports it, or a CPU with AMX or AVX-512 BF16."
+    import torch  # slow to import
+
     if torch.cuda.is_available():
         return torch.cuda.is_bf16_supported(including_emulation=False)
     return torch.cpu._is_amx_tile_supported() or torch.cpu._is_avx512_bf16_supported()
@@ -217,6 +229,21 @@ def without_compiler():
         yield
     finally:
         for name in stand_ins:
+            del sys.modules[name]
+
+# %% ../nbs/01_utils.ipynb #without-module
+@contextmanager
+def without_module(
+    name: str,  # of a package
+):
+    "Imports in this block do not find a package, unless it was loaded before."
+    missing = name not in sys.modules
+    if missing:
+        sys.modules[name] = None  # how Python notes that there is none
+    try:
+        yield
+    finally:
+        if missing:
             del sys.modules[name]
 
 # %% ../nbs/01_utils.ipynb #notebooks-folder
@@ -258,9 +285,11 @@ def installed(
 
 # %% ../nbs/01_utils.ipynb #cell-043
 def provenance(
-    device: torch.device,  # what computed
+    device: "torch.device",  # what computed
 ) -> dict:  # JSON-ready
     "Commit, versions and machine, as a run folder keeps them beside its result."
+    import torch  # slow to import
+
     packages = ("twoteacher_rkd", "torch", "torchvision", "numpy", "pillow", "scikit-learn", "scikit-image", "scipy")
     return {
         "commit": git_commit(),

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['LAYOUTS', 'OWN', 'DATASETS', 'MVTEC_TEXTURES', 'MVTEC_OBJECTS', 'BTAD_CATEGORIES', 'MVTEC_COUNTS', 'CSV_COLUMNS',
-           'SMALLEST_SIDE', 'Category', 'Layout', 'or_none', 'is_category', 'check_root', 'first_line', 'head_of',
-           'tables_in', 'category_folders', 'guess_layout', 'detect_dataset', 'csv_files', 'list_categories',
+           'SMALLEST_SIDE', 'FEW', 'Category', 'Layout', 'or_none', 'is_category', 'check_root', 'first_line',
+           'head_of', 'tables_in', 'category_folders', 'guess_layout', 'detect_dataset', 'csv_files', 'list_categories',
            'left_out', 'find_mask', 'find_test', 'find_category', 'has_masks', 'check_csv_columns', 'csv_rows',
            'named_file', 'row_sample', 'read_csv_rows', 'raise_first', 'count_problems', 'layout_problems',
            'wants_masks', 'useless', 'mask_facts', 'read_images', 'file_problems', 'leaks', 'region_problems',
@@ -428,6 +428,7 @@ def wants_masks(
 
 # %% ../../nbs/data/04_datasets.ipynb #e9d94a19
 SMALLEST_SIDE = 16  # pixels
+FEW = 2**12  # pixels in one look: nearly all images show two colours in the first
 
 def useless(
     path: Path,  # of a training image
@@ -437,8 +438,12 @@ def useless(
     width, height = picture.size
     if min(width, height) < SMALLEST_SIDE:
         raise InputError(f"{path} has {width} x {height} pixels, too few to learn from (at least {SMALLEST_SIDE} a side): replace or remove it.")
-    extrema = np.array([picture.rows(top, bottom).getextrema() for top, bottom in bands(width, height)])  # (bands, 3, 2)
-    if (extrema[..., 0].min(0) == extrema[..., 1].max(0)).all():
+    colours = set()
+    for top, bottom in bands(width, height, FEW):
+        colours.update(zip(*picture.rows(top, bottom).getextrema(), strict=True))  # the lowest values and the highest ones
+        if len(colours) > 1:
+            break
+    else:
         raise InputError(f"{path} is of one colour all over, so there is nothing to learn from it: replace or remove it.")
 
 # %% ../../nbs/data/04_datasets.ipynb #6a03a3b1
@@ -458,9 +463,10 @@ def mask_facts(
 def read_images(
     category: Category,  # from `find_category`
     measure: Callable = lambda picture: {},  # what else to measure on each `Picture`: name -> value
+    white: int = 0,  # which value becomes 255 in 16 bits; 0 asks the training images
 ) -> list[dict]:  # one row per image: image, part (train, good or defective), problem, digest; where they can be had, what `measure` and `mask_facts` give
     "Read all images and masks of a category once. `problem` is a sentence where one is unreadable or unfit."
-    white, region = white_level(category.train), or_none(region_mask, category.region) if category.region else None
+    white, region = white or white_level(category.train), or_none(region_mask, category.region) if category.region else None
     def row(item):
         sample, part = item
         found = {"image": sample.image, "part": part, "problem": "", "digest": None}

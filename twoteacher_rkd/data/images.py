@@ -14,14 +14,16 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from PIL import Image
-from scipy import ndimage
 
 from .pictures import FULL, Picture, bands, decode_file, image_size, needed_white, stored_rows
 from ..utils import InputError
+
+if TYPE_CHECKING:
+    import torch
 
 # %% ../../nbs/data/03_images.ipynb #cell-005
 @dataclass(frozen=True)
@@ -86,11 +88,13 @@ def mask_style(
     "What the values of a mask mean."
     if one:
         return "binary"
+    from scipy.ndimage import maximum_filter, minimum_filter  # slow to import
+
     largest, between, nearly, sloped, values = levels.max(), 0, 0, 0, np.empty(0, levels.dtype)
     for top, bottom in bands(*levels.shape[::-1], 2**20):
         above = max(0, top - 1)
         level = levels[above : bottom + 1] / largest  # with a row more on either side, for the slope
-        slope = (ndimage.minimum_filter(level, 3) < level) & (level < ndimage.maximum_filter(level, 3))
+        slope = (minimum_filter(level, 3) < level) & (level < maximum_filter(level, 3))
         level, slope = (part[top - above : bottom - above] for part in (level, slope))
         middle = (level >= 0.1) & (level <= 0.9)
         between, sloped, nearly = between + middle.sum(), sloped + (slope & middle).sum(), nearly + ((level > 0.9) & (level < 1)).sum()
@@ -132,10 +136,12 @@ def thickness(
     mask: np.ndarray,  # bool (H, W), something in it
 ) -> float:  # pixels
     "The thickness of a defect: the diameter of the largest disc that fits into its mask, about."
+    from scipy.ndimage import distance_transform_edt  # slow to import
+
     rows, columns = (np.flatnonzero(mask.any(axis)) for axis in (1, 0))
     box = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     step = int(np.ceil(np.sqrt(max(1, box.size / LARGEST_BOX))))
-    return float(step * (2 * ndimage.distance_transform_edt(np.pad(box[::step, ::step], 1)).max() - 1))
+    return float(step * (2 * distance_transform_edt(np.pad(box[::step, ::step], 1)).max() - 1))
 
 # %% ../../nbs/data/03_images.ipynb #80881bb5
 def as_canvas(
@@ -253,8 +259,10 @@ def load_images(
     canvas,  # width and height, pixels; one number for a square
     aspect: str = "squeeze",  # or `letterbox`
     white: int = FULL,  # which value becomes 255 in 16 bits
-) -> torch.Tensor:  # uint8 (N, 3, H, W)
+) -> "torch.Tensor":  # uint8 (N, 3, H, W)
     "All images of `samples`, resized. Raises `InputError` naming the file that cannot be read."
+    import torch  # slow to import
+
     images = torch.empty(len(samples), 3, *as_canvas(canvas)[::-1], dtype=torch.uint8)
     def load(index):
         images[index] = torch.from_numpy(load_image(samples[index].image, canvas, aspect, white)).permute(2, 0, 1)
@@ -285,8 +293,10 @@ def load_masks(
     samples,  # N of them
     canvas,  # width and height, pixels; one number for a square
     aspect: str = "squeeze",  # or `letterbox`
-) -> torch.Tensor:  # bool (N, H, W), all False for a good image
+) -> "torch.Tensor":  # bool (N, H, W), all False for a good image
     "All masks of `samples`, resized. Raises `InputError` where a mask is unfit, or a defective image has none."
+    import torch  # slow to import
+
     masks = torch.zeros(len(samples), *as_canvas(canvas)[::-1], dtype=torch.bool)
     def load(index):
         sample = samples[index]
@@ -324,8 +334,10 @@ def valid_masks(
     canvas,  # width and height, pixels; one number for a square
     aspect: str,  # `squeeze` or `letterbox`
     region: np.ndarray | None,  # (H, W), bool, from `read_region`
-) -> torch.Tensor | None:  # bool (N, H, W); None where every pixel counts
+) -> "torch.Tensor | None":  # bool (N, H, W); None where every pixel counts
     "The valid pixels of each canvas: the region within the image, or the whole image."
+    import torch  # slow to import
+
     if region is not None:
         return torch.from_numpy(region).expand(len(sizes), -1, -1)
     if aspect == "squeeze":
@@ -342,7 +354,7 @@ def load_valid_masks(
     canvas,  # width and height, pixels; one number for a square
     aspect: str,  # `squeeze` or `letterbox`
     region: np.ndarray | None,  # (H, W), bool, from `read_region`
-) -> torch.Tensor | None:  # bool (N, H, W); None where every pixel counts
+) -> "torch.Tensor | None":  # bool (N, H, W); None where every pixel counts
     "`valid_masks` of samples, whose sizes are in their files. Raises `InputError` naming a file that cannot be read."
     return valid_masks([image_size(sample.image) for sample in samples], canvas, aspect, region)
 
@@ -351,9 +363,11 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 def normalize(
-    images: torch.Tensor,  # uint8 (..., 3, H, W)
-) -> torch.Tensor:  # float32, same shape and device
+    images: "torch.Tensor",  # uint8 (..., 3, H, W)
+) -> "torch.Tensor":  # float32, same shape and device
     "Bytes to what the teachers expect. Raises `TypeError` for anything but bytes, which would be scaled twice."
+    import torch  # slow to import
+
     if images.dtype != torch.uint8:
         raise TypeError(f"normalize takes uint8 images, not {images.dtype}.")
     mean, std = (torch.tensor(value, device=images.device).view(3, 1, 1) * 255 for value in (IMAGENET_MEAN, IMAGENET_STD))

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['FORMATS', 'MOST_PIXELS', 'MOST_SIDE', 'MOST_MEMORY', 'FULL', 'DECODING', 'BAND', 'TURNS', 'BACKWARDS', 'SIDEWAYS',
-           'TRANSPOSED', 'WHITES', 'raw_mode', 'decoding_memory', 'check_header', 'Budget', 'scale_table', 'to_rgb',
-           'bands', 'alpha_range', 'Picture', 'stored_rows', 'low_bytes', 'largest_value', 'picture_of', 'decoded',
-           'named_errors', 'decode', 'decode_file', 'read_image', 'needed_white', 'lost_depth', 'array_picture',
-           'with_image', 'image_size']
+           'TRANSPOSED', 'WHITES', 'TELLING', 'raw_mode', 'decoding_memory', 'check_header', 'Budget', 'scale_table',
+           'to_rgb', 'bands', 'alpha_range', 'Picture', 'stored_rows', 'low_bytes', 'largest_value', 'picture_of',
+           'decoded', 'named_errors', 'decode', 'decode_file', 'read_image', 'needed_white', 'lost_depth',
+           'array_picture', 'with_image', 'png_chunks', 'image_size']
 
 # %% ../../nbs/data/02_pictures.ipynb #pic-imports
 import sys
@@ -379,6 +379,21 @@ def with_image(
         image.load()
         return function(picture_of(image, white))
 
+# %% ../../nbs/data/02_pictures.ipynb #png-chunks
+TELLING = {b"eXIf", b"tEXt", b"zTXt", b"iTXt"}  # chunks that can hold an orientation
+
+def png_chunks(
+    file: BinaryIO,  # a PNG; its position stays as it is
+) -> set[bytes]:
+    "The names of a PNG's chunks. Their contents are skipped."
+    place, names = file.tell(), set()
+    file.seek(8)
+    while b"IEND" not in names and len(head := file.read(8)) == 8:
+        names.add(head[4:])
+        file.seek(int.from_bytes(head[:4], "big") + 4, 1)
+    file.seek(place)
+    return names
+
 # %% ../../nbs/data/02_pictures.ipynb #cell-047
 def image_size(
     path: Path,  # an image
@@ -386,8 +401,8 @@ def image_size(
     "The size from the header alone. Raises `InputError` naming the file where it cannot be had."
     try:
         with open_file(path) as file, Image.open(file, formats=FORMATS) as image:
-            # Pillow orients a TIFF's size itself
-            turned = image.format != "TIFF" and image.getexif().get(0x0112, 1) in SIDEWAYS
+            told = image.format != "TIFF" and (image.format != "PNG" or TELLING & png_chunks(file))  # Pillow orients a TIFF's size itself
+            turned = told and image.getexif().get(0x0112, 1) in SIDEWAYS
             return image.size[::-1] if turned else image.size
     except Exception:  # `decode_file` meets it again and says what is wrong
         return decode_file(path, lambda picture: picture.size)

@@ -4,9 +4,10 @@
 
 # %% auto #0
 __all__ = ['THUMBNAIL', 'STATISTICS', 'MEASURED', 'MODES', 'NEAR', 'NEAR_SHARE', 'UNLIKELY', 'STRIDE', 'LARGEST_INPUT',
-           'image_facts', 'survey', 'stored_notes', 'depth_notes', 'alpha_notes', 'twin_notes', 'near_copies',
-           'copy_notes', 'exceedance', 'outside', 'group_notes', 'style_notes', 'inverted_notes', 'larger_canvas',
-           'defect_notes', 'undefined_notes', 'region_notes', 'left_out_notes', 'spoiling_notes', 'findings', 'verify']
+           'image_facts', 'survey', 'stored_notes', 'depth_notes', 'alpha_notes', 'twin_notes', 'differences',
+           'near_copies', 'copy_notes', 'exceedance', 'outside', 'group_notes', 'style_notes', 'inverted_notes',
+           'larger_canvas', 'defect_notes', 'undefined_notes', 'region_notes', 'left_out_notes', 'spoiling_notes',
+           'findings', 'verify']
 
 # %% ../../nbs/data/05_survey.ipynb #a2e6a303
 import math
@@ -15,7 +16,6 @@ from collections import Counter
 import numpy as np
 import pandas as pd
 from PIL import Image, ImageChops
-from scipy.spatial.distance import cdist
 
 from .datasets import Category, has_masks, or_none, problems, raise_first, read_images, too_few
 from .files import Listing, walk
@@ -55,9 +55,10 @@ MEASURED = ["image", "part", "digest", "stored", "largest", "alpha", "width", "h
 
 def survey(
     category: Category,  # from `find_category`
+    white: int = 0,  # which value becomes 255 in 16 bits; 0 asks the training images
 ) -> tuple[pd.DataFrame, list[dict]]:  # a row per readable image, named as seen from the category's folder; all rows of `read_images`
     "Measure all images of a category."
-    rows = read_images(category, image_facts)
+    rows = read_images(category, image_facts, white)
     table = pd.DataFrame(rows, columns=MEASURED)
     table = table[table.stored.notna()].reset_index(drop=True)
     return table.assign(image=[path.relative_to(category.root).as_posix() for path in table.image]), rows
@@ -115,6 +116,14 @@ def twin_notes(
     first = train.image[train.digest == repeated.digest.iloc[0]].tolist()
     return [f"{len(repeated)} of {len(train)} training images repeat another, byte for byte, such as {first[1]} and {first[0]}: each counts as often as it is there."]
 
+# %% ../../nbs/data/05_survey.ipynb #differences
+def differences(
+    some: np.ndarray,  # (m, pixels) small gray copies
+    others: np.ndarray,  # (n, pixels)
+) -> np.ndarray:  # (m, n), gray values
+    "The mean absolute difference of every pair."
+    return np.stack([np.abs(others - one).mean(1) for one in some])
+
 # %% ../../nbs/data/05_survey.ipynb #3121f3cb
 NEAR = 1.5  # gray values, mean over the small pictures
 NEAR_SHARE = 0.1  # of the distance of the median pair of training images
@@ -127,10 +136,10 @@ def near_copies(
     if len(train) < 2 or test.empty:
         return []
     known, seen = np.stack(train.small), np.stack(test.small)
-    pairs = cdist(known[:1000], known[:1000], "cityblock")[np.triu_indices(min(len(known), 1000), 1)]
-    distance = cdist(seen, known, "cityblock") / THUMBNAIL**2
+    pairs = differences(known[:1000], known[:1000])[np.triu_indices(min(len(known), 1000), 1)]
+    distance = differences(seen, known)
     distance[test.digest.to_numpy()[:, None] == train.digest.to_numpy()[None]] = np.inf
-    near = distance.min(1) < min(NEAR, NEAR_SHARE * np.median(pairs) / THUMBNAIL**2)
+    near = distance.min(1) < min(NEAR, NEAR_SHARE * np.median(pairs))
     return list(zip(test.image[near], train.image.iloc[distance.argmin(1)[near]], strict=True))
 
 # %% ../../nbs/data/05_survey.ipynb #15846dac
@@ -160,9 +169,8 @@ def outside(
     test: pd.Series,  # and of the normal test images
 ) -> tuple[pd.Series, str]:  # which test images lie where no training image does; in words
     "Test images beyond the training images on one side, if there are too many for chance; else none, and no words."
-    from scipy.stats import median_abs_deviation  # slow to import
-
-    middle, deviation = train.median(), median_abs_deviation(train)
+    middle = train.median()
+    deviation = (train - middle).abs().median()
     usual = train[(train - middle).abs() <= 5 * deviation] if deviation else train
     for beyond in (test > usual.max(), test < usual.min()):
         if beyond.any() and exceedance(len(usual), len(test), beyond.sum()) < UNLIKELY:
@@ -298,7 +306,8 @@ def findings(
     recipe: Recipe | None = None,  # of the training that is planned, with a grid of tiles; None: the paper's
 ) -> tuple[list[str], list[str]]:  # problems, notes: one sentence each
     "All problems of a category, and all notes about it."
-    recipe, (table, rows), white = recipe or make_recipe(), survey(category), white_level(category.train)
+    recipe, white = recipe or make_recipe(), white_level(category.train)
+    table, rows = survey(category, white)
     (small, spoils), notes = defect_notes(table, recipe), spoiling_notes(category, table, white)
     harmless = ([] if spoils else small) + undefined_notes(category) + style_notes(table) + region_notes(category, table)
     return too_few(category, recipe.batch_size) + problems(category, rows), stored_notes(table, white) + (small if spoils else []) + notes + harmless
@@ -309,7 +318,8 @@ def verify(
     recipe: Recipe,  # of the training, with a grid of tiles
 ) -> list[str]:  # notes about what can spoil the result
     "Before a run: raise `InputError` with the first five problems, if there are any."
-    table, rows = survey(category)
+    white = white_level(category.train)
+    table, rows = survey(category, white)
     raise_first(too_few(category, recipe.batch_size) + problems(category, rows))
     small, spoils = defect_notes(table, recipe)
-    return (small if spoils else []) + spoiling_notes(category, table, white_level(category.train))
+    return (small if spoils else []) + spoiling_notes(category, table, white)

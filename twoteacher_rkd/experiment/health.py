@@ -61,10 +61,8 @@ def robust_z(
     normals: pd.DataFrame,  # from `normal_scores`
 ) -> pd.Series:  # of each image; NaN where all training images score the same
     "Each normal image's score, in median absolute deviations above the median of the training images."
-    from scipy.stats import median_abs_deviation  # slow to import
-
     usual = normals.score[normals.part == "trained"]
-    return (normals.score - usual.median()) / (median_abs_deviation(usual) or np.nan)
+    return (normals.score - usual.median()) / ((usual - usual.median()).abs().median() or np.nan)
 
 # %% ../../nbs/experiment/06_health.ipynb #15f9e3af
 def check_training(

@@ -19,7 +19,6 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from scipy import ndimage
 
 from ..utils import InputError
 
@@ -230,11 +229,13 @@ def regions(
     masks: torch.Tensor,  # (images, height, width) bool
 ) -> torch.Tensor:  # (defective pixels,) int64: the region of each, from 0, in the order of `maps[masks]`
     "Number the 8-connected regions of each mask."
+    from scipy.ndimage import label  # slow to import
+
     here = masks.cpu().numpy()
     marked = here[here.any((1, 2))]
     touching = np.zeros((3, 3, 3), dtype=int)
     touching[1] = 1
-    numbered, _ = ndimage.label(marked, structure=touching)
+    numbered, _ = label(marked, structure=touching)
     return torch.from_numpy(numbered[marked].astype(np.int64) - 1).to(masks.device)
 
 def region_shares(

@@ -15,7 +15,6 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
-from skimage.measure import label, regionprops
 from torch import nn
 
 from ..data.files import every_image
@@ -68,6 +67,10 @@ def find_regions(
     aspect: str = "squeeze",  # how the image got the canvas's shape
 ) -> tuple:  # of `Region`, the highest peak first
     "The regions of a map that reach the threshold, in pixels of the image."
+    if not (values >= threshold).any():
+        return ()
+    from skimage.measure import label, regionprops  # slow to import, and most images pass
+
     left, top, right, bottom = frame(size, values.shape[::-1], aspect)
     across, down = size[0] / (right - left), size[1] / (bottom - top)  # pixels of the image for one of the map
     regions = []

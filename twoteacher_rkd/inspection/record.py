@@ -23,7 +23,6 @@ from typing import Annotated
 
 from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, TypeAdapter, ValidationError
-from scipy.special import betaincinv
 
 from .detector import Region
 from ..utils import InputError, first_error, read_json, whole_file
@@ -463,6 +462,8 @@ def clopper_pearson(
     total: int,  # at least 1
 ) -> tuple:  # the ends of the 95 % interval of the share
     "The exact interval of Clopper and Pearson (1934)."
+    from scipy.special import betaincinv  # slow to import
+
     return float(betaincinv(count, total - count + 1, 0.025)) if count else 0.0, float(betaincinv(count + 1, total - count, 0.975)) if count < total else 1.0
 
 # %% ../../nbs/inspection/02_record.ipynb #8a1f0036

@@ -20,13 +20,11 @@ from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
-from matplotlib import colormaps
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
 from ..data.files import Listing, file_digest, walk
 from ..data.pictures import FULL, read_image
-from ..drawing.style import DEFECTIVE, INK, NotebookFigure
 from ..experiment.runs import Run
 from ..experiment.threshold import LEAST_IMAGES
 from .detector import Detector, Prediction, judge_batch, no_verdict, read_ahead
@@ -41,6 +39,8 @@ def overlay(
     threshold: float,
 ) -> Image.Image:  # RGB, of the picture's size
     "An image with its anomaly map and the boxes of its regions."
+    from matplotlib import colormaps  # slow to import, and most images pass
+
     strength = np.clip((prediction.map() / threshold - 0.5) / 1.5, 0, 1)
     colours = Image.fromarray(colormaps["inferno"](strength, bytes=True)[..., :3])
     mixed = Image.composite(colours, picture, Image.fromarray((150 * np.sqrt(strength)).astype(np.uint8)))
@@ -101,6 +101,8 @@ def drift_figure(
     drift: Drift,
 ):  # a figure
     "Medians of the windows over the number of parts, beside the validation images."
+    from twoteacher_rkd.drawing.style import DEFECTIVE, INK, NotebookFigure  # slow to import
+
     figure = NotebookFigure(figsize=(6, 2.4), layout="constrained")
     axis = figure.subplots()
     low, middle, high = np.quantile(drift.reference, (0.05, 0.5, 0.95))

@@ -4,10 +4,10 @@
 
 # %% auto #0
 __all__ = ['Batch', 'make_plan', 'find_collection', 'categories_in', 'finished_categories', 'data_folder', 'categories_there',
-           'check_batch', 'profile_folder', 'run_jobs', 'count_images', 'notebook_job', 'PackageFinder',
-           'imported_files', 'package_files', 'check_parameters', 'all_jobs', 'describe_batch', 'do_job', 'failure',
-           'execute', 'execute_notebook', 'move_into_place', 'keep_notebook', 'make_notebook', 'make_run',
-           'keep_failure', 'make_report', 'gpu_slot', 'end_with_parent']
+           'check_batch', 'profile_folder', 'run_jobs', 'count_images', 'load_papermill', 'notebook_job',
+           'PackageFinder', 'imported_files', 'package_files', 'check_parameters', 'all_jobs', 'describe_batch',
+           'do_job', 'failure', 'execute', 'execute_notebook', 'move_into_place', 'keep_notebook', 'make_notebook',
+           'make_run', 'keep_failure', 'make_report', 'gpu_slot', 'end_with_parent']
 
 # %% ../../nbs/paper/09_jobs.ipynb #8f552cb8
 import ctypes
@@ -231,6 +231,15 @@ def count_images(
     except InputError:
         return TRAIN_IMAGES if parameters["data_root"] == "data/lines" else 0  # as many as `make_lines` will make
 
+# %% ../../nbs/paper/09_jobs.ipynb #load-papermill
+def load_papermill():  # the module
+    "Papermill, which executes notebooks."
+    from twoteacher_rkd.utils import without_module
+
+    with without_module("rfc3987_syntax"):  # slow to import, and never used
+        import papermill
+    return papermill
+
 # %% ../../nbs/paper/09_jobs.ipynb #12b1020a
 def notebook_job(
     batch: Batch,
@@ -240,15 +249,13 @@ def notebook_job(
     files: tuple,  # that can represent a run, the best first
 ) -> dict:
     "The job of a table, a figure or a chapter."
-    import papermill
-
     from twoteacher_rkd.paper.plan import NOTEBOOKS
 
     notebook, plan = NOTEBOOKS / f"{name}.ipynb", plans[0]
     save = str(batch.report / "tables") if name.startswith("table") else batch.figures or str(batch.report / "figures")
     common = {"runs": batch.runs, "data": ";".join(dict.fromkeys(plan.data for plan in plans)), "preset": batch.preset, "settings": plan.settings, "seeds": batch.seeds,
               "save": save, "data_root": data_folder(batch, plan.data)}
-    declared = papermill.inspect_notebook(str(notebook))
+    declared = load_papermill().inspect_notebook(str(notebook))
     return {"type": "notebook", "label": name, "notebook": str(notebook), "parameters": {key: value for key, value in common.items() if key in declared},
             "inputs": [str(notebook), *package_files()], "needs": [[f"{folder}/{file}" for file in files] for folder in runs],
             "log": f"{batch.report}/.batch/logs/{name}.log"}
@@ -290,11 +297,9 @@ def check_parameters(
     parameters: dict,  # name -> value
 ) -> None:
     "Raise `InputError` for a parameter that the notebook does not have, or of another type than it declares."
-    import papermill
-
     from twoteacher_rkd.utils import InputError, choose
 
-    declared = papermill.inspect_notebook(str(notebook))
+    declared = load_papermill().inspect_notebook(str(notebook))
     for name, value in parameters.items():
         wanted = declared[choose(name, declared, f"{Path(notebook).name}: parameter")]["inferred_type_name"]
         if type(value).__name__ != wanted:
@@ -366,7 +371,6 @@ def execute(
     parameters: dict,  # name -> value
 ) -> None:
     "Run a notebook with parameters. Raises `InputError` for wrong ones, and papermill's error where a cell fails."
-    import papermill
     from traitlets.config import Config
 
     check_parameters(notebook, parameters)
@@ -375,7 +379,7 @@ def execute(
         # sockets in files of a folder of its own: a TCP port may be taken until the kernel has started; but a file's name must be short
         sockets = {"transport": "ipc", "ip": f"{folder}/kernel"} if os.name == "posix" and len(folder) < 80 else {}
         try:
-            papermill.execute_notebook(str(notebook), str(output), parameters, kernel_name="python3", progress_bar=False, cwd=os.getcwd(), start_timeout=600,
+            load_papermill().execute_notebook(str(notebook), str(output), parameters, kernel_name="python3", progress_bar=False, cwd=os.getcwd(), start_timeout=600,
                                        config=Config({"KernelManager": sockets}), shutdown_kernel="immediate",
                                        extra_arguments=["--log-level=ERROR"])  # the kernel talks to this machine alone, and need not warn of that
         except KeyboardInterrupt:
@@ -387,6 +391,7 @@ def execute_notebook(
     job: dict,
 ) -> tuple:  # the executed notebook, beside the log; name of the error, its sentence, the whole traceback, all empty if it went well
     "Execute a job's notebook."
+    load_papermill()
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 

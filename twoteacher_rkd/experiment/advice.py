@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['KINDS', 'ENLARGED', 'TURN', 'LIGHT', 'LEAST_CHANGE', 'TRIES', 'REPEATS', 'MOST_IMAGES', 'DRAWS', 'CAVEAT',
-           'cut_patch', 'cut_paste', 'change', 'make_defect', 'Made', 'make_defects', 'check_room',
-           'validation_samples', 'made_for', 'Candidate', 'compute_candidate', 'win_matrix', 'draw_images',
-           'auroc_draws', 'pro_draws', 'alarms', 'judge', 'Advice', 'sentence', 'advise']
+           'cut_patch', 'cut_paste', 'change', 'make_defect', 'Made', 'make_defects', 'example_defects',
+           'check_candidates', 'validation_samples', 'made_for', 'Candidate', 'compute_candidate', 'win_matrix',
+           'draw_images', 'auroc_draws', 'pro_draws', 'alarms', 'judge', 'Advice', 'sentence', 'advice_text', 'advise']
 
 # %% ../../nbs/experiment/11_advice.ipynb #adv-imports
 import itertools
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,12 +21,13 @@ from scipy import ndimage
 from torch import Tensor
 
 from ..data.datasets import Category
-from ..data.images import Sample, load_images, load_valid_masks
+from ..data.images import load_images, load_valid_masks
+from .health import warning
 from .inference import image_scores, predict_maps
 from .metrics import interval, pixel_counts, pixel_histograms, pro_area, resampled_counts, thin_curve
 from .runs import Run
 from .training import LEAST_VALIDATION, train_val_split
-from ..recipe import PEERS, Recipe
+from ..recipe import PEERS
 from ..utils import InputError
 
 # %% ../../nbs/experiment/11_advice.ipynb #adv-kinds
@@ -127,15 +129,28 @@ def make_defects(
         rows.append({"source": source, "kind": kind})
     return Made(good, valid, torch.stack(images), np.stack(masks), pd.DataFrame(rows))
 
-# %% ../../nbs/experiment/11_advice.ipynb #adv-check-room
-def check_room(
+# %% ../../nbs/experiment/11_advice.ipynb #adv-examples
+def example_defects(
+    made: Made,
+    images: int = 2,  # so many of the good images
+) -> list:  # numbers of defects
+    "One defect of each kind on each of a few images."
+    first = made.table.drop_duplicates(["source", "kind"])
+    sources = np.unique(np.linspace(0, len(made.good) - 1, images).round())
+    return first.index[first.source.isin(sources)].tolist()
+
+# %% ../../nbs/experiment/11_advice.ipynb #adv-check
+def check_candidates(
     category: Category,
-    recipe: Recipe,  # of a candidate
+    recipes: dict,  # name of a candidate -> its `Recipe`
 ) -> None:
-    "Raise `InputError` where a recipe would keep no images for validation."
-    if not len(train_val_split(len(category.train), recipe)[1]):
-        raise InputError(f"Category {category.name!r} has {len(category.train)} good training images, and advice needs at least {4 * LEAST_VALIDATION}: "
-                         f"{LEAST_VALIDATION} of them take no part in training, and get made defects. Add good images.")
+    "Raise `InputError` for fewer than two candidates, and where one would keep no images for validation."
+    if len(recipes) < 2:
+        raise InputError(f"Advice compares candidates, and there is only {' '.join(recipes) or 'none'}: give at least two.")
+    for name, recipe in recipes.items():
+        if not len(train_val_split(len(category.train), recipe)[1]):
+            raise InputError(f"Category {category.name!r} has {len(category.train)} good training images, and {name} would keep none of them for validation, "
+                             f"where defects are made: give at least {4 * LEAST_VALIDATION} images, and a recipe with val_fraction=0.2.")
 
 # %% ../../nbs/experiment/11_advice.ipynb #adv-validation
 def validation_samples(
@@ -154,10 +169,8 @@ def made_for(
     category: Category,  # whose training images it was made from
     seed: int = 88,  # of the drawing
 ) -> Made:
-    "Made defects on the validation images of a run. Raises `InputError` as `make_defect` does, and where it has no validation images."
+    "Made defects on the validation images of a run. Raises `InputError` as `make_defect` does."
     recipe, samples = run.recipe, validation_samples(run, category)
-    if not samples:
-        raise InputError(f"{str(run.folder)!r} has no validation images of {category.name!r}: make the run with val_fraction=0.2.")
     samples = samples[:: -(-len(samples) // MOST_IMAGES)]
     good = load_images(samples, recipe.canvas, recipe.aspect, run.white)
     return make_defects(good, load_valid_masks(samples, recipe.canvas, recipe.aspect, run.region), seed)
@@ -252,7 +265,7 @@ def judge(
     candidates: list,  # of `Candidate`
     made: Made,
     seed: int = 88,  # of the bootstrap
-) -> pd.DataFrame:  # one row for each, the best first: candidate, image_auroc, aupro, mean, found, highest, behind, behind_low, behind_high, and more
+) -> pd.DataFrame:  # a row for each, the best first: candidate, image_auroc, aupro, mean, found, highest, behind, behind_low, behind_high, and more
     "Candidates by how well they tell made defects from good images."
     draws, values, rows = draw_images(len(made.good), seed), {}, []
     for candidate in candidates:
@@ -277,6 +290,11 @@ class Advice:
     made: int  # images with a made defect
     table: pd.DataFrame  # from `judge`
 
+    def record(self) -> dict:  # JSON-ready
+        "All of it, with the words."
+        return {"category": self.category, "choice": self.choice, "clear": not self.ties, "ties": self.ties, "advice": sentence(self), "caveat": CAVEAT,
+                "good": self.good, "made": self.made, "candidates": json.loads(self.table.to_json(orient="records"))}
+
     @property
     def choice(self) -> str:
         "The recommended candidate."
@@ -294,12 +312,25 @@ def sentence(
     "The advice in words, with its numbers."
     first, second = advice.table.iloc[0], advice.table.iloc[1]
     numbers = f"image ROC-AUC {100 * first.image_auroc:.1f} %, PRO {100 * first.aupro:.1f} %"
-    ahead = (f"Its mean of the two is {100 * second.behind:.1f} points above that of {second.candidate}, 95 % interval [{100 * second.behind_low:.1f}, {100 * second.behind_high:.1f}]")
+    ends = f"[{100 * second.behind_low:.1f}, {100 * second.behind_high:.1f}]"
+    ahead = f"Its mean of the two is {100 * second.behind:.1f} points above that of {second.candidate}, 95 % interval {ends}"
     lead = f"Take {first.candidate} for {advice.category}" if not advice.ties else f"No clear winner for {advice.category}; {first.candidate} is first"
     rest = "." if not advice.ties else f"; it cannot be told from {' and '.join(advice.ties)}."
-    notes = [" A run of a peer cannot be exported by rkd export."] if Run(first.folder).recipe.variant in PEERS else []
-    notes += [f" Its training counts as failed ({Run(first.folder).metrics['health']})"] if first.healthy is False else []
-    return f"{lead} ({numbers}; {advice.made} made defects against {advice.good} good images). {ahead}{rest}{''.join(notes)}"
+    notes = ["A run of a peer cannot be exported with rkd export."] if Run(first.folder).recipe.variant in PEERS else []
+    notes.append(warning(Run(first.folder).metrics))
+    return " ".join(filter(None, [f"{lead} ({numbers}; {advice.made} made defects against {advice.good} good images). {ahead}{rest}", *notes]))
+
+# %% ../../nbs/experiment/11_advice.ipynb #adv-text
+def advice_text(
+    advice: Advice,
+) -> str:
+    "The table, the advice and its caveat, as `rkd advise` prints them."
+    lines = [f"{'candidate':22}{'image_auroc':>12}{'aupro':>8}{'mean':>8}{'found':>8}{'highest':>9}  behind the first, with 95 % interval"]
+    for row in advice.table.itertuples():
+        found, highest = ("-" if pd.isna(value) else f"{value:.3f}" for value in (row.found, row.highest))
+        behind = f"{row.behind:.3f} [{row.behind_low:.3f}, {row.behind_high:.3f}]" if row.Index else "-"
+        lines.append(f"{row.candidate:22}{row.image_auroc:12.3f}{row.aupro:8.3f}{row.mean:8.3f}{found:>8}{highest:>9}  {behind}")
+    return "\n".join([*lines, sentence(advice), CAVEAT])
 
 # %% ../../nbs/experiment/11_advice.ipynb #adv-advise
 def advise(
@@ -308,9 +339,8 @@ def advise(
     seed: int = 88,  # of the defects and of the bootstrap
     device: str = "auto",  # as for `run`
 ) -> tuple:  # an `Advice`, and the `Made` defects
-    "Judge runs by made defects. Raises `InputError` for fewer than two, and as `made_for` and `compute_candidate` do."
-    if len(runs) < 2:
-        raise InputError(f"Advice compares candidates, and there is only {' '.join(runs) or 'none'}: give at least two.")
+    "Judge runs by made defects. Raises `InputError` for runs that cannot be compared, and as `make_defect` does."
+    check_candidates(category, {name: run.recipe for name, run in runs.items()})
     made = made_for(next(iter(runs.values())), category, seed)
     if len({tuple(run.normals.image[run.normals.part == "kept out"]) for run in runs.values()}) > 1:
         raise InputError("The candidates do not have the same validation images: compare runs of one preset and one seed.")

@@ -280,7 +280,8 @@ def judge(
 
 # %% ../../nbs/experiment/11_advice.ipynb #adv-advice
 CAVEAT = ("Made defects are not your defects: they have the colours and the grain of the part, and a defect that shows otherwise may be found by another candidate. "
-          "The intervals are over images; another seed of the training can change the order, too. When you have defective parts, put them into the test folder and compare again.")
+          "The intervals are over images; another seed of the training can change the order, too. "
+          "When you have defective parts, put them into the test folder and compare again.")
 
 @dataclass(frozen=True)
 class Advice:

@@ -22,7 +22,7 @@ from twoteacher_rkd.lines.rendering import make_lines
 
 ROOT = Path(__file__).parents[1]
 EXECUTED = ["own-images", "region", "threshold", "inspect", "export", "explore"]  # guides, in the order in which a user comes to them
-NOT_EXECUTED = {"--watch", "--int8", "convert", "...camera", "padim"}  # endless, slow, about data that is not here, or with the extra `peers`
+NOT_EXECUTED = {"--watch", "--int8", "convert", "...camera", "padim", "advise"}  # endless, slow, about data that is not here, or with the extra `peers`
 SMALL = ["--epochs", "1", "--set", "image_size=64", "--set", "sigma=1", "--device", "cpu"]
 
 

@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['app', 'Commands', 'show_version', 'options', 'lines', 'Dataset', 'check', 'region', 'RawLayout', 'convert',
            'note_precision', 'set_threads', 'note_threshold', 'print_metrics', 'run', 'execute_run_notebook',
-           'Overlays', 'predict', 'status', 'export_images', 'validation_samples', 'export', 'paper', 'explore',
-           'write_output', 'bench', 'error_sentence', 'main']
+           'candidate_recipes', 'write_advice', 'advise', 'Overlays', 'predict', 'status', 'export_images', 'export',
+           'paper', 'explore', 'write_output', 'bench', 'error_sentence', 'main']
 
 # %% ../nbs/03_cli.ipynb #cell-002
 import errno
@@ -245,6 +245,82 @@ def execute_run_notebook(
         execute(notebooks_folder() / "paper/run.ipynb", draft, parameters)
         draft.rename(folder / "run.ipynb")
 
+# %% ../nbs/03_cli.ipynb #adv-cli-recipes
+def candidate_recipes(
+    names: str,  # of recipes or peers, comma-separated
+    preset: str,
+    teachers: str,  # as for `rkd run`
+    weights: str,  # as for `rkd run`
+    seed: int,
+) -> dict:  # name -> `Recipe`
+    "The recipes that are compared. Where anomalib is missing, peers are left out with a sentence. Raises `InputError` for what is not known."
+    from importlib.util import find_spec
+
+    from twoteacher_rkd.paper.plan import manifest
+    from twoteacher_rkd.recipe import PEERS, read_recipe
+    from twoteacher_rkd.utils import choose
+
+    known = {**manifest().recipes, **{name: f"variant={name}" for name in PEERS}}
+    chosen = [choose(name.strip(), known, "variant") for name in names.split(",")]
+    left_out = [name for name in chosen if name in PEERS and find_spec("anomalib") is None]
+    if left_out:
+        print(f"note: {' and '.join(left_out)} left out, because the package anomalib is missing: pip install \"twoteacher_rkd[peers]\", in a clone "
+              "pip install -c constraints.txt -e \".[peers]\".", file=sys.stderr)
+    return {name: read_recipe(preset, "", teachers, weights, 0, seed, f"val_fraction=0.2;{known[name]}") for name in chosen if name not in left_out}
+
+# %% ../nbs/03_cli.ipynb #adv-cli-write
+def write_advice(
+    advice,  # an `Advice`
+    made,  # its `Made` defects
+    folder: Path,  # exists
+    **facts,  # more for the JSON file
+) -> Path:  # the JSON file
+    "Write an advice as JSON, and a picture of made defects beside it. Raises `InputError` where they cannot be written."
+    import json
+
+    import numpy as np
+
+    from twoteacher_rkd.drawing.heatmaps import heatmap_grid
+    from twoteacher_rkd.drawing.style import style
+    from twoteacher_rkd.experiment.advice import example_defects
+    from twoteacher_rkd.utils import whole_file
+
+    chosen = example_defects(made)
+    with style(), whole_file(folder / "advice.png") as draft:
+        heatmap_grid(made.images[chosen].numpy(), made.masks[chosen], np.zeros(made.masks[chosen].shape), made.table.kind[chosen].tolist(),
+                     rows=("input", "mask")).savefig(draft, dpi=200, bbox_inches="tight", metadata={"Software": None})
+    write_output(folder / "advice.json", json.dumps({**facts, **advice.record()}, indent=1) + "\n")
+    return folder / "advice.json"
+
+# %% ../nbs/03_cli.ipynb #adv-cli-command
+@app.command()
+def advise(
+    data_root: Annotated[Path, typer.Option(help="Folder that holds the category's folder or CSV.")],
+    category: Annotated[str, typer.Option(help="Name of the category's folder, or of its CSV without .csv.")],
+    dataset: Annotated[Dataset, typer.Option(help="Layout of the data.")] = Dataset.mvtec,
+    variants: Annotated[str, typer.Option(help="Candidates, comma-separated: full, plus, rd4ad ... (recipes of the tables), and peers.")] = "full,plus,padim,patchcore",
+    preset: Annotated[str, typer.Option(help="quick, for a machine without a GPU, or paper.")] = "quick",
+    teachers: Annotated[str, typer.Option(help="As for rkd run.")] = "",
+    weights: Annotated[str, typer.Option(help="As for rkd run.")] = "",
+    seed: Annotated[int, typer.Option(help="Seed of the runs and of the made defects.")] = 88,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    out: Annotated[Path, typer.Option(help="Folder that holds all runs.")] = Path("runs"),
+):
+    "Recommend a variant for a category by made defects on its good images; no label is used."
+    from twoteacher_rkd.data.datasets import find_category
+    from twoteacher_rkd.experiment.advice import advice_text, advise as judge_runs, check_candidates
+    from twoteacher_rkd.experiment.runner import run as make_run
+    from twoteacher_rkd.experiment.runs import Run
+
+    recipes, found = candidate_recipes(variants, preset, teachers, weights, seed), find_category(data_root, category, dataset.value)
+    check_candidates(found, recipes)
+    for recipe in recipes.values():
+        note_precision(recipe)
+    runs = {name: Run(make_run(recipe, found, out, device)) for name, recipe in recipes.items()}
+    advice, made = judge_runs(runs, found, seed, device)
+    print(advice_text(advice))
+    print(write_advice(advice, made, out / found.dataset / found.name, dataset=found.dataset, preset=preset, seed=seed))
+
 # %% ../nbs/03_cli.ipynb #9cf25f79
 class Overlays(str, Enum):
     defective, all, none = "defective", "all", "none"
@@ -310,15 +386,6 @@ def export_images(
     images = category.test or category.train
     return images[:: max(1, len(images) // 8)][:8], category
 
-# %% ../nbs/03_cli.ipynb #validation-samples
-def validation_samples(
-    run,  # a finished `Run`
-    category,  # whose training images it was made from
-) -> list:  # of `Sample`
-    "The validation images of a run."
-    names = set(run.normals.image[run.normals.part == "kept out"])
-    return [sample for sample in category.train if sample.image.relative_to(category.root).as_posix() in names]
-
 # %% ../nbs/03_cli.ipynb #c405bbda
 @app.command()
 def export(
@@ -331,6 +398,7 @@ def export(
     "Write a trained detector as one file for the line's computer, compared with PyTorch."
     import tempfile
 
+    from twoteacher_rkd.experiment.advice import validation_samples
     from twoteacher_rkd.inspection.export import Int8, export_onnx, export_openvino
     from twoteacher_rkd.experiment.runs import Run
     from twoteacher_rkd.utils import InputError, choose

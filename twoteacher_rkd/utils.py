@@ -166,11 +166,14 @@ def pick_device(
     return device
 
 # %% ../nbs/01_utils.ipynb #cell-039
-def keep_memory() -> None:
+def keep_memory(
+    keep: bool = True,  # False: return what is large, as glibc does unasked
+) -> None:
     "Ask glibc to keep freed memory for the next tensor instead of returning it; does nothing where there is no glibc."
+    values = (2**30, 2**31 - 1, 2**28) if keep else (2**25, 2**26, 2**17)
     try:
         libc = ctypes.CDLL("libc.so.6")
-        for option, value in ((-3, 2**30), (-1, 2**31 - 1), (-2, 2**28)):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
+        for option, value in zip((-3, -1, -2), values, strict=True):  # M_MMAP_THRESHOLD, M_TRIM_THRESHOLD, M_TOP_PAD
             libc.mallopt(option, value)
     except (OSError, AttributeError):
         pass

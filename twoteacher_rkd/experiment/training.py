@@ -220,6 +220,7 @@ def fit_peer(
     recipe: Recipe,  # gives epochs, batch size, tiles and seed
 ) -> pd.DataFrame:  # epoch, loss, learning_rate, seconds; one row per epoch
     "Fit a peer as its authors do. Raises `InputError` for too few images, `TrainingError` where the loss is not finite."
+    keep_memory(False)  # PatchCore makes a large tensor and keeps a small one, hundreds of times: kept memory would be cut to pieces, and grow by gigabytes
     device, everything = next(model.parameters()).device, torch.arange(len(images) * recipe.grid[0] * recipe.grid[1])
     def passes(epoch):
         order = batches(len(images), recipe, epoch) if model.trains else everything.split(recipe.batch_size)

@@ -246,7 +246,7 @@ def intermediate_maps(
     recipe,  # its recipe
     image: np.ndarray,  # (H, W, 3) uint8
 ) -> dict:  # `scales` (3, H, W), or more with a memory, `map` (H, W), `weight` (h, w) of the first teacher, or None without iAFF
-    "The maps of scales and memories before fusion and smoothing, the anomaly map, and iAFF's weight of the first teacher, mean over channels; tiles' weights lie side by side."
+    "The maps of scales and memories before fusion and smoothing, the anomaly map, and iAFF's mean weight of the first teacher; tiles' weights lie side by side."
     pixels, fusion, side = torch.from_numpy(image.copy()).permute(2, 0, 1)[None], model.bottleneck.fusion, recipe.image_size
     scales, weights = [], []
     for first, tile in enumerate(cut_tiles(pixels, recipe).split(1)):

@@ -32,8 +32,7 @@ from ..data.pictures import FULL, image_size, read_image
 from ..data.tiles import cut_tiles, join_tiles
 from ..experiment.inference import image_scores, predict_maps
 from ..experiment.threshold import check_threshold, choose_threshold
-from ..method.losses import anomaly_map, gaussian_blur
-from ..method.memory import half_squares
+from ..method.losses import anomaly_map, gaussian_blur, half_squares
 from ..recipe import PEERS, Recipe, recipe_to_json
 from ..utils import InputError, draft_of, remove_drafts
 

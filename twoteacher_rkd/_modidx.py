@@ -669,6 +669,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                                                                                       'twoteacher_rkd/experiment/runner.py'),
                                                   'twoteacher_rkd.experiment.runner.stages_to_do': ( 'experiment/runner.html#stages_to_do',
                                                                                                      'twoteacher_rkd/experiment/runner.py'),
+                                                  'twoteacher_rkd.experiment.runner.test_maps': ( 'experiment/runner.html#test_maps',
+                                                                                                  'twoteacher_rkd/experiment/runner.py'),
                                                   'twoteacher_rkd.experiment.runner.train': ( 'experiment/runner.html#train',
                                                                                               'twoteacher_rkd/experiment/runner.py'),
                                                   'twoteacher_rkd.experiment.runner.translate_error': ( 'experiment/runner.html#translate_error',

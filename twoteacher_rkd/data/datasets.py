@@ -363,7 +363,7 @@ def read_csv_rows(
         try:
             sample = row_sample(path.parent, row)
             if sample.image in lines:
-                raise InputError(f"{row['path']!r} stands in line {lines[sample.image]} already; keep one.")
+                raise InputError(f"{row['path']!r} is in line {lines[sample.image]} already; keep one.")
             lines[sample.image] = line
             parts[row["split"]].append(sample)
         except InputError as error:

@@ -404,7 +404,7 @@ def upload_html(
 ) -> str:
     "The uploaded image, its map and its verdict."
     if not session.upload:
-        return "<p>The run's model scores the image. PNG, JPEG, BMP, TIFF or WebP; it stays on this machine.</p>"
+        return "<p>The run's model scores the image. PNG, JPEG, BMP, TIFF, WebP, GIF or PPM; it stays on this machine.</p>"
     results, threshold = session.exploration.results, session.exploration.threshold
     name, (width, height), image, values, score = session.upload.values()
     photo, lines = data_uri(Image.fromarray(image)), outlines_svg((values, threshold))

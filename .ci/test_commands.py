@@ -17,13 +17,13 @@ import click
 import nbformat
 import typer
 
-from twoteacher_rkd import cli
+from twoteacher_rkd import cli, recipe
 from twoteacher_rkd.lines.rendering import make_lines
 
 ROOT = Path(__file__).parents[1]
 EXECUTED = ["own-images", "region", "threshold", "inspect", "export", "explore"]  # guides, in the order in which a user comes to them
-NOT_EXECUTED = {"--watch", "--int8", "convert", "...camera", "padim", "advise"}  # endless, slow, about data that is not here, or with the extra `peers`
-SMALL = ["--epochs", "1", "--set", "image_size=64", "--set", "sigma=1", "--device", "cpu"]
+NOT_EXECUTED = {"--watch", "--int8", "convert", "...camera", "padim"}  # endless, slow, about data that is not here, or with the extra `peers`
+SMALL = {"epochs": 1, "image_size": 64, "sigma": 1.0}  # what the preset `quick` changes besides
 
 
 class Failed(Exception):
@@ -88,7 +88,7 @@ def there(words: list[str]) -> list[str]:
 
 def execute(words: list[str]) -> None:
     "A command of `rkd`, in this process. Raises `Failed` where its status is not 0."
-    output, arguments = io.StringIO(), there(words[1:] + (SMALL if words[1] == "run" else []))
+    output, arguments = io.StringIO(), there(words[1:] + (["--device", "cpu"] if words[1] in ("run", "advise") else []))
     try:
         with contextlib.redirect_stdout(output), contextlib.redirect_stderr(output):
             typer.main.get_command(cli.app).main(arguments, standalone_mode=False)
@@ -108,6 +108,7 @@ def follow(text: dict) -> int:
     shutil.copytree(line / "test", "parts/lid/test")
     Path("camera").mkdir()
     shutil.copytree(line / "test/good", "camera/today")
+    recipe.PRESETS["quick"] = lambda: recipe.quick_changes() | SMALL
     cli.execute_run_notebook = lambda folder, parameters: None
     done = 0
     for name in EXECUTED:

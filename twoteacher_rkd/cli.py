@@ -260,7 +260,7 @@ def candidate_recipes(
     from twoteacher_rkd.recipe import PEERS, read_recipe
     from twoteacher_rkd.utils import choose
 
-    known = {**manifest().recipes, **{name: f"variant={name}" for name in PEERS}}
+    known = {**manifest().recipes, "memory": "variant=full;memory=1000", **{name: f"variant={name}" for name in PEERS}}
     chosen = [choose(name.strip(), known, "variant") for name in names.split(",")]
     left_out = [name for name in chosen if name in PEERS and find_spec("anomalib") is None]
     if left_out:
@@ -298,7 +298,7 @@ def advise(
     data_root: Annotated[Path, typer.Option(help="Folder that holds the category's folder or CSV.")],
     category: Annotated[str, typer.Option(help="Name of the category's folder, or of its CSV without .csv.")],
     dataset: Annotated[Dataset, typer.Option(help="Layout of the data.")] = Dataset.mvtec,
-    variants: Annotated[str, typer.Option(help="Candidates, comma-separated: full, plus, rd4ad ... (recipes of the tables), and peers.")] = "full,plus,padim,patchcore",
+    variants: Annotated[str, typer.Option(help="Candidates, comma-separated: recipes of the tables, peers, or memory (plus, not calibrated).")] = "full,plus,padim,patchcore",
     preset: Annotated[str, typer.Option(help="quick, for a machine without a GPU, or paper.")] = "quick",
     teachers: Annotated[str, typer.Option(help="As for rkd run.")] = "",
     weights: Annotated[str, typer.Option(help="As for rkd run.")] = "",

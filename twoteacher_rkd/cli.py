@@ -298,7 +298,7 @@ def advise(
     data_root: Annotated[Path, typer.Option(help="Folder that holds the category's folder or CSV.")],
     category: Annotated[str, typer.Option(help="Name of the category's folder, or of its CSV without .csv.")],
     dataset: Annotated[Dataset, typer.Option(help="Layout of the data.")] = Dataset.mvtec,
-    variants: Annotated[str, typer.Option(help="Candidates, comma-separated: recipes of the tables, peers, or memory (plus, not calibrated).")] = "full,plus,padim,patchcore",
+    variants: Annotated[str, typer.Option(help="Candidates, comma-separated: recipes of the tables, peers, memory.")] = "full,plus,padim,patchcore",
     preset: Annotated[str, typer.Option(help="quick, for a machine without a GPU, or paper.")] = "quick",
     teachers: Annotated[str, typer.Option(help="As for rkd run.")] = "",
     weights: Annotated[str, typer.Option(help="As for rkd run.")] = "",
@@ -515,7 +515,7 @@ def bench(
     out: Annotated[Path, typer.Option(help="JSON file for the rows: variant, precision, cached, what, seconds and more.")] = None,
     preset: Annotated[str, typer.Option(help="paper or quick: sizes, teachers and batch.")] = "paper",
     settings: Annotated[list[str], typer.Option("--set", help="Another field of the recipe, NAME=VALUE; can be repeated.")] = [],  # noqa: B006
-    variants: Annotated[str, typer.Option(help="Rows of Table 7, comma-separated; all if empty.")] = "",
+    variants: Annotated[str, typer.Option(help="Candidates, comma-separated: recipes of the tables, peers, memory.")] = "full,plus,padim,patchcore",
     rounds: Annotated[int, typer.Option(help="Number of rounds; each measures everything once.")] = 3,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int, typer.Option(help="As for rkd run.")] = 0,

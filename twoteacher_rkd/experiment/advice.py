@@ -238,7 +238,7 @@ def pro_draws(
     draws: Tensor,  # (D, G), from `draw_images`
 ) -> np.ndarray:  # (D,)
     "PRO in each draw."
-    sources = made.table.source.to_numpy()
+    sources = torch.tensor(made.table.source.tolist())
     maps = torch.cat([candidate.good, candidate.made])
     masks = torch.cat([torch.zeros(candidate.good.shape, dtype=torch.bool), torch.from_numpy(made.masks)])
     valid = None if made.valid is None else torch.cat([made.valid, made.valid[sources]])

@@ -515,7 +515,7 @@ def bench(
     out: Annotated[Path, typer.Option(help="JSON file for the rows: variant, precision, cached, what, seconds and more.")] = None,
     preset: Annotated[str, typer.Option(help="paper or quick: sizes, teachers and batch.")] = "paper",
     settings: Annotated[list[str], typer.Option("--set", help="Another field of the recipe, NAME=VALUE; can be repeated.")] = [],  # noqa: B006
-    variants: Annotated[str, typer.Option(help="Candidates, comma-separated: recipes of the tables, peers, memory.")] = "full,plus,padim,patchcore",
+    variants: Annotated[str, typer.Option(help="Rows of Table 7, comma-separated; all if empty.")] = "",
     rounds: Annotated[int, typer.Option(help="Number of rounds; each measures everything once.")] = 3,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int, typer.Option(help="As for rkd run.")] = 0,

@@ -1,6 +1,6 @@
 # From a fresh clone, with Python 3.10 to 3.13 and make:
 #   make demo     embedded lines -> runs -> every table and figure -> reports/demo/index.html; goes on where it was stopped.
-#                 The method on all six lines, its variants on one: 14 runs. About eleven minutes on two cores that multiply bfloat16 in hardware
+#                 The method on all six lines, its variants on one: 14 runs. Seven to eleven minutes on two cores that multiply bfloat16 in hardware
 #                 (AMX or AVX-512 BF16), about three times as long on others; CORES=8 uses eight.
 #   make figures  the pictures in figures/, which the README shows, drawn anew from the demo's runs
 #   make test     every check

@@ -96,6 +96,8 @@ def notebooks() -> list[str]:
         tagged = sum("parameters" in cell["metadata"].get("tags", []) for cell in cells)
         if path.parent == NBS / "paper" and not path.stem[0].isdigit() and path.stem not in WITHOUT_PARAMETERS and tagged != 1:
             wrong.append(f"{name} has {tagged} cells tagged 'parameters' instead of one.")
+        if tagged and any(re.search(r"^#\| *(eval: *false|notest)", "".join(cell["source"]), re.M) for cell in cells):
+            wrong.append(f"{name} has a cell for nbdev_test not to run, but papermill runs every cell: let a parameter decide.")
         for cell in cells:
             outputs = [{k: v for k, v in output.get("data", output).items() if not k.startswith("image/")} for output in cell.get("outputs", [])]
             if any(output.get("output_type") == "error" for output in outputs):

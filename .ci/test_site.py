@@ -5,6 +5,7 @@ the search finds `aupro`. The exit status is 0, or 1 after a sentence."""
 import argparse
 import functools
 import http.server
+import re
 import sys
 import threading
 from pathlib import Path
@@ -40,6 +41,8 @@ def look(browser, base, size, pages, shots):
             page.wait_for_timeout(3000)
             if not page.locator("mjx-container").count():
                 wrong.append(f"{name} shows formulas as text")
+        if page.locator("p", has_text=re.compile(r"\|\s*:[-–]")).count():
+            wrong.append(f"{name} shows a table as text")
         if shots:
             page.screenshot(path=shots / f"{size}-{name.replace('/', '-').removesuffix('.html')}.png")
     page.goto(f"{base}/search.html?q=aupro", wait_until="load")

@@ -8,6 +8,7 @@ version = release = os.environ.get("SITE_VERSION", "")
 extensions = ["myst_nb", "sphinx.ext.mathjax"]
 nb_execution_mode = "off"
 nb_merge_streams = True
+nb_render_markdown_format = "gfm"  # tables that a cell makes
 nb_ipywidgets_js = {}
 nb_mime_priority_overrides = [("html", "text/html", 1), ("html", "text/markdown", 2), ("html", "image/svg+xml", 3), ("html", "image/png", 4), ("html", "image/jpeg", 5)]
 myst_enable_extensions = ["dollarmath", "amsmath", "colon_fence", "deflist"]

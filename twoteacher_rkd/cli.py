@@ -136,7 +136,7 @@ def convert(
 
     for path, sentence in write_tables(source, layout.value, name, share, seed).items():
         print(f"{path}: {sentence}")
-        print(f"Next: rkd check {path.parent} --dataset csv; rkd run --data-root {path.parent} --dataset csv --category {path.stem}")
+        print(f"Next: rkd check {path.parent} --dataset csv; rkd run --preset quick --data-root {path.parent} --dataset csv --category {path.stem}")
 
 # %% ../nbs/03_cli.ipynb #205c5552
 def note_precision(

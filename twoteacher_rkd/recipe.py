@@ -287,7 +287,7 @@ def read_recipe(
 # %% ../nbs/02_recipe.ipynb #cell-030
 def recipe_to_json(
     recipe: Recipe,  # any
-) -> str:  # indented JSON, weights by identity
+) -> str:  # indented JSON; a weights file by its identity, a name as it is
     "The recipe as it is written into a run folder."
     return json.dumps({**named_fields(recipe), "weights": list(map(weights_id, recipe.weights))}, indent=1) + "\n"
 

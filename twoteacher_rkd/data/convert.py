@@ -30,7 +30,7 @@ class Row:
     label: str  # `good`, or the kind of defect
     mask: Path | None = None
     split: str = ""  # `train` or `test`; empty: to be drawn
-    item: str = ""  # what must not be torn apart by the split, such as all photographs of one part; empty: the image is an item of its own
+    item: str = ""  # whose normal images stay together, such as all photographs of one part; empty: the image is an item of its own
     left_out: str = ""  # why it is not used; empty if it is
 
 # %% ../../nbs/data/06_convert.ipynb #4b665a51
@@ -95,7 +95,7 @@ def judged(
 def kolektor(
     source: Path,  # holds kos01, kos02, ...
 ) -> dict[str, list[Row]]:  # category -> rows
-    "KolektorSDD: every item is photographed eight times, and stays on one side of the split."
+    "KolektorSDD: every item is photographed eight times; its normal images are all on one side of the split."
     return {"kolektor": [row for item in folders_in(source) for row in judged(item, "defect", item=item.name)]}
 
 # %% ../../nbs/data/06_convert.ipynb #ba9be89d

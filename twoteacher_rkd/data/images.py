@@ -314,10 +314,10 @@ def region_mask(
     "A region of interest in its file's size. Raises `InputError` naming the file where it is unreadable, or black all over."
     def marked(picture):
         return np.concatenate([np.asarray(picture.rows(top, bottom).convert("L")) > 127 for top, bottom in bands(*picture.size)])
-    scored = decode_file(path, marked)
-    if not scored.any():
-        raise InputError(f"{path} is black all over, so nothing would be scored: make it white where parts are, or remove it.")
-    return scored
+    valid = decode_file(path, marked)
+    if not valid.any():
+        raise InputError(f"{path} is black all over, so no pixel would be valid: make it white where parts are, or remove it.")
+    return valid
 
 # %% ../../nbs/data/03_images.ipynb #69cbd77d
 def read_region(

@@ -35,7 +35,7 @@ def write_region(
     sizes = sorted(set(in_threads(lambda sample: image_size(sample.image), category.train + category.test)))
     if len(sizes) != 1:
         found = f"have {len(sizes)} sizes, such as {sizes[0][0]} x {sizes[0][1]} and {sizes[-1][0]} x {sizes[-1][1]}" if sizes else "are missing"
-        raise InputError(f"The images of {category.name!r} {found}, so a box has no meaning: draw {path} yourself, white where parts are scored, in their shape.")
+        raise InputError(f"The images of {category.name!r} {found}, so a box has no meaning: draw {path} yourself, white at valid pixels, in their shape.")
     width, height = sizes[0]
     if not (0 <= left < right <= width and 0 <= top < bottom <= height):
         raise InputError(f"The box {','.join(map(str, box))} does not lie in the images of {width} x {height} pixels, or is empty: it must keep to "

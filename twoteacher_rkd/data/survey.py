@@ -277,7 +277,7 @@ def region_notes(
         return []
     masks = table.outside.dropna()
     lost = f"; {int(masks.sum())} of {len(masks)} masks lie outside, and their images can only be missed" if masks.any() else ""
-    return [f"{region.mean():.1%} of each image is scored, as {category.region.name} says{lost}."]
+    return [f"{region.mean():.1%} of each image is valid ({category.region.name}){lost}."]
 
 # %% ../../nbs/data/05_survey.ipynb #left-notes
 def left_out_notes(

@@ -132,7 +132,7 @@ def make_defects(
 # %% ../../nbs/experiment/11_advice.ipynb #adv-examples
 def example_defects(
     made: Made,
-    images: int = 2,  # so many of the good images
+    images: int = 2,  # how many of the good images are shown
 ) -> list:  # numbers of defects
     "One defect of each kind on each of a few images."
     first = made.table.drop_duplicates(["source", "kind"])

@@ -53,7 +53,7 @@ def for_inference(
     model: nn.Module,  # a trained `TwoTeacherRKD` or `Peer`; is left as it is
     recipe: Recipe,  # gives the precision
 ) -> nn.Module:  # a copy that cannot be trained, on the same device
-    "A faster form of a trained model with the same maps, for `compute_maps`."
+    "A faster form of a trained model, whose maps differ by rounding, for `compute_maps`."
     fast = copy.deepcopy(model).eval().requires_grad_(False)
     if recipe.variant in PEERS:
         return fast

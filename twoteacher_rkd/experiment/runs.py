@@ -212,7 +212,7 @@ def load_weights(
     read_checked(path, lambda path: model.load_state_dict(load_file(path)))
     wrong = [name for name, values in model.state_dict().items() if not values.isfinite().all()]
     if wrong:
-        raise InputError(f"{str(path)!r} holds NaN or infinity in {wrong[0]}: restore it, or {REMEDY}.")
+        raise InputError(f"{str(path)!r} holds NaN or infinity in {wrong[0]}: {REMEDY}.")
     check_seal(path)
 
 # %% ../../nbs/experiment/09_runs.ipynb #90b6607e

@@ -219,7 +219,7 @@ def fit_peer(
     images: Tensor,  # (N, 3, H, W), bytes, normal images only, on the recipe's canvas
     recipe: Recipe,  # gives epochs, batch size, tiles and seed
 ) -> pd.DataFrame:  # epoch, loss, learning_rate, seconds; one row per epoch
-    "Fit a peer as its authors do. Raises `InputError` for too few images, `TrainingError` where the loss is not finite."
+    "Fit a peer as its authors do. Raises `InputError` where a peer that trains has fewer images than a batch, `TrainingError` where the loss is not finite."
     keep_memory(False)  # PatchCore makes a large tensor and keeps a small one, hundreds of times: kept memory would be cut to pieces, and grow by gigabytes
     device, everything = next(model.parameters()).device, torch.arange(len(images) * recipe.grid[0] * recipe.grid[1])
     def passes(epoch):

@@ -137,7 +137,7 @@ def describe_map(
 # %% ../../nbs/explorer/02_panels.ipynb #92b98967
 def map_panels(
     values: np.ndarray,  # (S, S), a map
-    threshold: float,
+    threshold: float | None,  # None leaves it out of the words: panels that stay when it moves
     colours: tuple,  # limits and colour map
     photo: str,  # what lies below the overlay, for an <img>; empty for grey
     lines: tuple = ("", ""),  # SVG above heatmap and overlay
@@ -171,7 +171,7 @@ def panels_html(
     return row_html(exploration.results,
                     figure_html(photo, f"Test image {exploration.row.image}, {exploration.row.kind}", "test image" if photo else "test image: not found")
                     + figure_html(marked, f"Mask: {words}", "mask (true defect)" if marked else "mask: none in this run")
-                    + map_panels(exploration.values, exploration.threshold, (exploration.results.limits, cmap), photo))
+                    + map_panels(exploration.values, None, (exploration.results.limits, cmap), photo))
 
 # %% ../../nbs/explorer/02_panels.ipynb #74e290c3
 def outlines_html(

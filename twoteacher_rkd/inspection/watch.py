@@ -71,17 +71,22 @@ WINDOW, LEVEL = 50, 0.001  # passed parts that are compared at a time, and the p
 @dataclass
 class Drift:
     "A running account of the scores of passed parts."
-    reference: np.ndarray  # scores of the validation images; fewer than `LEAST_IMAGES` are no reference
+    reference: np.ndarray  # scores of the validation images; fewer than `LEAST_IMAGES` that pass are no reference
     threshold: float
     scores: list = field(default_factory=list)  # of the present window
     windows: list = field(default_factory=list)  # of the finished ones: (number of parts so far, median, p)
     passed: int = 0
 
+    @property
+    def passing(self) -> np.ndarray:
+        "Scores of the validation images that pass."
+        return self.reference[self.reference < self.threshold]
+
     def add(self,
         score: float,
     ) -> str:  # a note, or nothing
         "Take note of a score; where it fills a window, compare."
-        if score >= self.threshold or len(self.reference) < LEAST_IMAGES:
+        if score >= self.threshold or len(self.passing) < LEAST_IMAGES:
             return ""
         self.passed += 1
         self.scores.append(score)
@@ -89,10 +94,10 @@ class Drift:
             return ""
         from scipy.stats import ks_2samp  # slow to import
 
-        median, p = float(np.median(self.scores)), float(ks_2samp(self.scores, self.reference[self.reference < self.threshold]).pvalue)
+        median, p = float(np.median(self.scores)), float(ks_2samp(self.scores, self.passing).pvalue)
         self.windows.append((self.passed, median, p))
         self.scores.clear()
-        usual = float(np.median(self.reference))
+        usual = float(np.median(self.passing))
         return (f"note: the last {WINDOW} passed parts do not score like the validation images (median {median:.3f} instead of {usual:.3f}, p = {p:.1g}): "
                 "check light, focus and parts, or train anew.") if p < LEVEL else ""
 
@@ -124,9 +129,11 @@ def resume_drift(
     "The drift of a record, as it was when its last judgement was written."
     origin, passed = record.origin, "FROM judgement WHERE source <> '' AND score < (SELECT threshold FROM detector)"
     windows = record.rows("SELECT passed, median, p FROM drift ORDER BY passed")
-    number = record.rows(f"SELECT count(*) {passed}")[0][0] if len(origin.reference) >= LEAST_IMAGES else 0
-    scores = record.rows(f"SELECT score {passed} ORDER BY id DESC LIMIT ?", number - (windows[-1][0] if windows else 0))
-    return Drift(np.array(origin.reference), origin.threshold, [score for score, in reversed(scores)], windows, number)
+    drift = Drift(np.array(origin.reference), origin.threshold, windows=windows)
+    drift.passed = record.rows(f"SELECT count(*) {passed}")[0][0] if len(drift.passing) >= LEAST_IMAGES else 0
+    scores = record.rows(f"SELECT score {passed} ORDER BY id DESC LIMIT ?", drift.passed - (windows[-1][0] if windows else 0))
+    drift.scores = [score for score, in reversed(scores)]
+    return drift
 
 # %% ../../nbs/inspection/03_watch.ipynb #9d000005
 def signature(

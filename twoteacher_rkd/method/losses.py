@@ -86,7 +86,7 @@ def scale_maps(
     student: list,  # three maps of the same shapes
     size: int,  # pixels a side
     distances=distance_maps,  # Equation 1, or another function of the two
-) -> Tensor:  # (3, B, size, size), one per scale
+) -> Tensor:  # (maps, B, size, size); three scales, and one for each memory
     "The distance maps of all scales at the image's size (Section 3.4), before fusion and smoothing."
     return torch.stack([F.interpolate(d[:, None], size=size, mode="bilinear", align_corners=True)[:, 0] for d in distances(teacher, student)])
 

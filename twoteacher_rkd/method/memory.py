@@ -140,7 +140,7 @@ def standardise(
     parts: StudentAndMemory,  # with filled memories; is changed
     batches,  # yields, for each batch of validation images, the teachers' three maps, the student's, and the number of the first tile
 ) -> None:
-    "Put the student's sum and the memories' sum into the unit of their standard deviations."
+    "Put the student's sum into the unit of its standard deviation, and each memory into that of its own, times the number of memories."
     maps = [torch.cat(each) for each in zip(*(parts.parts(*batch) for batch in batches), strict=True)]
     finest = maps[0].shape[1:]
     student = sum(F.interpolate(each[:, None], size=finest, mode="bilinear", align_corners=True) for each in maps[:3])

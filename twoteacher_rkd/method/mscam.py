@@ -23,7 +23,7 @@ def channel_mlp(
 
 # %% ../../nbs/method/02_mscam.ipynb #cell-008
 class MSCAM(nn.Module):
-    "Multi-scale channel attention (Section 3.2; Dai et al. 2021). In training the batch must hold at least two images."
+    "Multi-scale channel attention (Section 3.2; Dai et al. 2021). In training the batch must hold at least two images. Raises `InputError` where `r` is less than 1."
     def __init__(self,
         channels: int,  # C
         r: int = 8,  # channel reduction, Table 6

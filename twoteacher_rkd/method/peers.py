@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['CHANNELS', 'KEPT', 'POSITIONS', 'TEXTURES', 'CLASSES', 'anomalib_module', 'extractor', 'Peer', 'collect', 'PaDiM',
            'PatchCore', 'descend', 'STFPM', 'ReverseDistillation', 'FastFlow', 'Likelihoods', 'flow_steps', 'CFlow',
-           'made_defects', 'Draem', 'build_peer']
+           'artificial_defects', 'Draem', 'build_peer']
 
 # %% ../../nbs/method/09_peers.ipynb #peer-002
 import warnings
@@ -272,7 +272,7 @@ class CFlow(Peer):
 # %% ../../nbs/method/09_peers.ipynb #peer-040
 TEXTURES = ("brick", "grass", "gravel", "coffee", "ihc", "chelsea")  # photographs in scikit-image
 
-def made_defects():  # batch of images -> images with defects, and their masks
+def artificial_defects():  # batch of images -> images with defects, and their masks
     "anomalib's generator of defects, with photographs at hand."
     generator = anomalib_module("data.utils.generators.perlin").PerlinAnomalyGenerator(blend_factor=(0.1, 1.0))
     generator.anomaly_source_paths = [Path(skimage.__file__).parent / "data" / f"{name}.png" for name in TEXTURES]
@@ -280,7 +280,7 @@ def made_defects():  # batch of images -> images with defects, and their masks
 
 # %% ../../nbs/method/09_peers.ipynb #peer-041
 class Draem(Peer):
-    "A network that repairs made defects, and one that finds them (Zavrtanik et al. 2021). It uses no teacher."
+    "A network that repairs artificial defects, and one that finds them (Zavrtanik et al. 2021). It uses no teacher."
     trains = True
 
     def __init__(self,
@@ -300,7 +300,7 @@ class Draem(Peer):
         passes,  # epoch -> batches of normalised images
         epochs: int,
     ):  # yields loss and learning rate
-        measure, network, spoil = anomalib_module("models.image.draem.loss").DraemLoss(), self.network.train(), made_defects()
+        measure, network, spoil = anomalib_module("models.image.draem.loss").DraemLoss(), self.network.train(), artificial_defects()
         def loss(x):
             images = x * self.std + self.mean
             spoilt, masks = spoil(images)

@@ -41,7 +41,8 @@ ORDER = ["README.md", *(f"nbs/guides/{name}.md" for name in ("own-images", "regi
 IN_CLONE = ("make", "source", "pre-commit", "nbdev_export", "nbdev_clean", "nbdev_test")  # .ci/first_hour.py gives these
 DOWNLOADS = ("pip", "python -c", "ls")  # .ci/wheel installs the wheel; weights and extras are left to people
 SMALL = {"epochs": 1, "image_size": 64}  # what a preset changes besides
-LACKING = {"cuda": (torch.cuda.is_available(), "CUDA device(s) here"), "padim": (find_spec("anomalib"), "twoteacher_rkd[peers]")}  # can it be done; the sentence if not
+LACKING = {"cuda": (torch.cuda.is_available(), "CUDA device(s) here"), "padim": (find_spec("anomalib"), "twoteacher_rkd[peers]"),
+           "slurm": (find_spec("snakemake_executor_plugin_slurm"), "twoteacher_rkd[cluster]")}  # a word of a command: can it be done here; the sentence if not
 SLOW = "--int8"  # inspection/04_export.ipynb makes such a file
 PATIENCE = 300  # seconds; a busy machine may take long
 
@@ -131,7 +132,7 @@ def execute(words: list[str]) -> None:
         wrong = "it was not refused" if lacking else ""
     except typer.Exit as left:
         wrong = f"status {left.exit_code}: {output.getvalue()[-600:]}" if left.exit_code else ""
-    except InputError as error:
+    except (InputError, RuntimeError) as error:
         wrong = "" if lacking and lacking[0] in str(error) else str(error)
     if wrong:
         raise Failed(f"{shlex.join(words)}: {wrong}")

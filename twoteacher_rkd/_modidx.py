@@ -1731,6 +1731,8 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                                                                        'twoteacher_rkd/paper/jobs.py'),
                                            'twoteacher_rkd.paper.jobs.data_folder': ( 'paper/jobs.html#data_folder',
                                                                                       'twoteacher_rkd/paper/jobs.py'),
+                                           'twoteacher_rkd.paper.jobs.declared_parameters': ( 'paper/jobs.html#declared_parameters',
+                                                                                              'twoteacher_rkd/paper/jobs.py'),
                                            'twoteacher_rkd.paper.jobs.describe_batch': ( 'paper/jobs.html#describe_batch',
                                                                                          'twoteacher_rkd/paper/jobs.py'),
                                            'twoteacher_rkd.paper.jobs.do_job': ('paper/jobs.html#do_job', 'twoteacher_rkd/paper/jobs.py'),

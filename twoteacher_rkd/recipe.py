@@ -14,7 +14,7 @@ import hashlib
 import json
 import re
 from dataclasses import field, fields
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated
 
@@ -224,12 +224,15 @@ def named_fields(
             if field.init and (field.name not in LATER or getattr(recipe, field.name) != field.default)}
 
 # %% ../nbs/02_recipe.ipynb #cell-023
-def quick_changes() -> dict:  # name -> value
+def quick_changes(
+    precision: str = "",  # empty takes bf16 where the machine multiplies it in hardware
+) -> dict:  # name -> value
     "What `quick` changes in the paper's recipe."
     return dict(teachers=("compact_bottleneck", "compact_basic"), weights=("bundled",), image_size=192, epochs=8, period=0,
-                bn_freeze_fraction=0.25, val_fraction=0.2, precision="bf16" if has_bf16() else "fp32")
+                bn_freeze_fraction=0.25, val_fraction=0.2, precision=precision or ("bf16" if has_bf16() else "fp32"))
 
-PRESETS = {"paper": dict, "quick": quick_changes}  # functions that give their changes: what the machine supports is asked when it matters
+# functions that give their changes: what the machine supports is asked when it matters
+PRESETS = {"paper": dict, "quick": quick_changes, "quick-bf16": partial(quick_changes, "bf16")}
 
 # %% ../nbs/02_recipe.ipynb #field-name
 def field_name(

@@ -4,12 +4,13 @@
 
 # %% auto #0
 __all__ = ['Batch', 'make_plan', 'find_collection', 'categories_in', 'finished_categories', 'data_folder', 'categories_there',
-           'check_batch', 'profile_folder', 'run_jobs', 'count_images', 'load_papermill', 'notebook_job',
-           'PackageFinder', 'imported_files', 'package_files', 'check_parameters', 'all_jobs', 'describe_batch',
-           'do_job', 'failure', 'execute', 'execute_notebook', 'move_into_place', 'keep_notebook', 'make_notebook',
-           'make_run', 'keep_failure', 'make_report', 'gpu_slot', 'end_with_parent']
+           'check_batch', 'profile_folder', 'run_jobs', 'count_images', 'load_papermill', 'declared_parameters',
+           'notebook_job', 'PackageFinder', 'imported_files', 'package_files', 'check_parameters', 'all_jobs',
+           'describe_batch', 'do_job', 'failure', 'execute', 'execute_notebook', 'move_into_place', 'keep_notebook',
+           'make_notebook', 'make_run', 'keep_failure', 'make_report', 'gpu_slot', 'end_with_parent']
 
 # %% ../../nbs/paper/09_jobs.ipynb #8f552cb8
+import ast
 import ctypes
 import io
 import json
@@ -32,7 +33,7 @@ from pathlib import Path
 @dataclass(frozen=True)
 class Batch:
     "What shall be made, and how. Raises `InputError` for names, settings and folders that make no sense."
-    preset: str = "quick"  # paper or quick
+    preset: str = "quick"  # a name from `PRESETS`
     only: tuple = ()  # tables and figures of the manifest; all if empty
     data_root: str = ""  # folder that holds mvtec/CATEGORY, btad/CATEGORY or both, or categories of your own; empty takes the embedded lines
     settings: str = ""  # recipe fields that depart from the preset, `name=value`, separated by semicolons
@@ -240,6 +241,22 @@ def load_papermill():  # the module
         import papermill
     return papermill
 
+# %% ../../nbs/paper/09_jobs.ipynb #declared-code
+def declared_parameters(
+    notebook: Path,  # with a cell tagged `parameters`
+) -> dict:  # name -> what papermill knows of it
+    "The parameters of a notebook. Raises `InputError` for one that papermill does not see."
+    from twoteacher_rkd.utils import InputError
+
+    declared = load_papermill().inspect_notebook(str(notebook))
+    cells = json.loads(Path(notebook).read_text(encoding="utf-8"))["cells"]
+    source = "\n".join("".join(cell["source"]) for cell in cells if "parameters" in cell["metadata"].get("tags", ()))
+    unseen = {node.id for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)} - set(declared)
+    if unseen:
+        raise InputError(f"{Path(notebook).name}: papermill passes over the parameter {min(unseen)!r}, whose line has more than one '=': "
+                         "give it a value without one in the notebook, and the value that you want where you run it.")
+    return declared
+
 # %% ../../nbs/paper/09_jobs.ipynb #12b1020a
 def notebook_job(
     batch: Batch,
@@ -255,7 +272,7 @@ def notebook_job(
     save = str(batch.report / "tables") if name.startswith("table") else batch.figures or str(batch.report / "figures")
     common = {"runs": batch.runs, "data": ";".join(dict.fromkeys(plan.data for plan in plans)), "preset": batch.preset, "settings": plan.settings, "seeds": batch.seeds,
               "save": save, "data_root": data_folder(batch, plan.data)}
-    declared = load_papermill().inspect_notebook(str(notebook))
+    declared = declared_parameters(notebook)
     return {"type": "notebook", "label": name, "notebook": str(notebook), "parameters": {key: value for key, value in common.items() if key in declared},
             "inputs": [str(notebook), *package_files()], "needs": [[f"{folder}/{file}" for file in files] for folder in runs],
             "log": f"{batch.report}/.batch/logs/{name}.log"}
@@ -299,7 +316,7 @@ def check_parameters(
     "Raise `InputError` for a parameter that the notebook does not have, or of another type than it declares."
     from twoteacher_rkd.utils import InputError, choose
 
-    declared = load_papermill().inspect_notebook(str(notebook))
+    declared = declared_parameters(notebook)
     for name, value in parameters.items():
         wanted = declared[choose(name, declared, f"{Path(notebook).name}: parameter")]["inferred_type_name"]
         if type(value).__name__ != wanted:

@@ -161,7 +161,7 @@ class Plan:
     "Which runs a table is made from. Raises `InputError` for names that do not exist."
     runs: Path  # folder that holds all runs
     data: str = "lines"  # mvtec, btad, lines, or a list of your own
-    preset: str = "quick"  # paper or quick
+    preset: str = "quick"  # a name from `PRESETS`
     settings: str = ""  # recipe fields that depart from the preset, `name=value`, separated by semicolons
     seeds: str = "88"  # comma-separated
 

@@ -167,7 +167,7 @@ def note_threshold(
     run,  # a `Run`
     false_alarms: float,  # wanted false-alarm rate; None leaves a threshold as it is
 ) -> None:
-    "Choose a finished run's threshold where a rate is given or there is none, write it into its folder and print it; where none can be chosen, print the reason."
+    "Choose a finished run's threshold where a rate is given or there is none, write it into its folder and print it; where none can be chosen, print the reason. Raises `InputError` where a rate is given and none can be chosen."
     from twoteacher_rkd.experiment.runs import keep_threshold
     from twoteacher_rkd.experiment.threshold import FALSE_ALARMS, run_threshold
     from twoteacher_rkd.utils import InputError
@@ -176,6 +176,8 @@ def note_threshold(
         try:
             keep_threshold(run_threshold(run.normals, FALSE_ALARMS if false_alarms is None else false_alarms), run.folder)
         except InputError as error:
+            if false_alarms is not None:
+                raise
             print(f"no threshold: {error}", file=sys.stderr)
             return
     print(run.threshold)
@@ -213,15 +215,17 @@ def run(
     from twoteacher_rkd.data.datasets import find_category
     from twoteacher_rkd.experiment.runner import run_until_healthy
     from twoteacher_rkd.experiment.runs import Run
-    from twoteacher_rkd.experiment.threshold import check_rate
+    from twoteacher_rkd.experiment.threshold import choose_threshold
+    from twoteacher_rkd.experiment.training import train_val_split
     from twoteacher_rkd.recipe import read_recipe
 
     recipe = read_recipe(preset, variant, teachers, weights, epochs, seed, ";".join(settings))
+    found = find_category(data_root, category, dataset.value)
     if false_alarms is not None:
-        check_rate(false_alarms)
+        choose_threshold(train_val_split(len(found.train), recipe)[1], false_alarms)  # a rate that so few images cannot tell is refused before the training
     set_threads(threads)
     note_precision(recipe)
-    folder = run_until_healthy(recipe, find_category(data_root, category, dataset.value), attempts, out, device, resume)
+    folder = run_until_healthy(recipe, found, attempts, out, device, resume)
     trained = Run(folder)
     parameters = {"data_root": str(data_root), "category": category, "dataset": dataset.value, "variant": variant, "teachers": teachers, "weights": weights,
                   "preset": preset, "epochs": epochs, "seed": trained.recipe.seed, "device": device, "settings": ";".join(settings), "out": str(out)}

@@ -10,6 +10,7 @@ d = { 'settings': {'branch': 'main', 'doc_baseurl': '/twoteacher_rkd/', 'doc_hos
                                     'twoteacher_rkd.cli.bench': ('cli.html#bench', 'twoteacher_rkd/cli.py'),
                                     'twoteacher_rkd.cli.candidate_recipes': ('cli.html#candidate_recipes', 'twoteacher_rkd/cli.py'),
                                     'twoteacher_rkd.cli.check': ('cli.html#check', 'twoteacher_rkd/cli.py'),
+                                    'twoteacher_rkd.cli.check_false_alarms': ('cli.html#check_false_alarms', 'twoteacher_rkd/cli.py'),
                                     'twoteacher_rkd.cli.convert': ('cli.html#convert', 'twoteacher_rkd/cli.py'),
                                     'twoteacher_rkd.cli.error_sentence': ('cli.html#error_sentence', 'twoteacher_rkd/cli.py'),
                                     'twoteacher_rkd.cli.execute_run_notebook': ('cli.html#execute_run_notebook', 'twoteacher_rkd/cli.py'),

@@ -4,9 +4,9 @@
 
 # %% auto #0
 __all__ = ['app', 'Commands', 'show_version', 'options', 'lines', 'Dataset', 'check', 'region', 'RawLayout', 'convert',
-           'note_precision', 'set_threads', 'note_threshold', 'print_metrics', 'run', 'execute_run_notebook',
-           'candidate_recipes', 'write_advice', 'advise', 'Overlays', 'predict', 'status', 'export_images', 'export',
-           'paper', 'explore', 'write_output', 'bench', 'error_sentence', 'main']
+           'note_precision', 'set_threads', 'note_threshold', 'check_false_alarms', 'print_metrics', 'run',
+           'execute_run_notebook', 'candidate_recipes', 'write_advice', 'advise', 'Overlays', 'predict', 'status',
+           'export_images', 'export', 'paper', 'explore', 'write_output', 'bench', 'error_sentence', 'main']
 
 # %% ../nbs/03_cli.ipynb #cell-002
 import errno
@@ -182,6 +182,19 @@ def note_threshold(
             return
     print(run.threshold)
 
+# %% ../nbs/03_cli.ipynb #check-false-alarms
+def check_false_alarms(
+    false_alarms: float,  # wanted rate; None is never wrong
+    recipe,  # a `Recipe`
+    count: int,  # normal images
+) -> None:
+    "Raise `InputError`, before the training, for a rate that is impossible, or that the run's validation images will be too few to tell."
+    from twoteacher_rkd.experiment.threshold import choose_threshold
+    from twoteacher_rkd.experiment.training import train_val_split
+
+    if false_alarms is not None:
+        choose_threshold(train_val_split(count, recipe)[1], false_alarms)  # any scores: only their number counts
+
 # %% ../nbs/03_cli.ipynb #print-metrics
 def print_metrics(
     metrics: dict,  # of a run
@@ -215,14 +228,11 @@ def run(
     from twoteacher_rkd.data.datasets import find_category
     from twoteacher_rkd.experiment.runner import run_until_healthy
     from twoteacher_rkd.experiment.runs import Run
-    from twoteacher_rkd.experiment.threshold import choose_threshold
-    from twoteacher_rkd.experiment.training import train_val_split
     from twoteacher_rkd.recipe import read_recipe
 
     recipe = read_recipe(preset, variant, teachers, weights, epochs, seed, ";".join(settings))
     found = find_category(data_root, category, dataset.value)
-    if false_alarms is not None:
-        choose_threshold(train_val_split(len(found.train), recipe)[1], false_alarms)  # a rate that so few images cannot tell is refused before the training
+    check_false_alarms(false_alarms, recipe, len(found.train))
     set_threads(threads)
     note_precision(recipe)
     folder = run_until_healthy(recipe, found, attempts, out, device, resume)

@@ -167,7 +167,9 @@ def note_threshold(
     run,  # a `Run`
     false_alarms: float,  # wanted false-alarm rate; None leaves a threshold as it is
 ) -> None:
-    "Choose a finished run's threshold where a rate is given or there is none, write it into its folder and print it; where none can be chosen, print the reason. Raises `InputError` where a rate is given and none can be chosen."
+    """Choose a finished run's threshold where a rate is given or there is none, write it into its folder and print it.
+
+    Where none can be chosen: raises `InputError` if a rate was given, and prints the reason if not."""
     from twoteacher_rkd.experiment.runs import keep_threshold
     from twoteacher_rkd.experiment.threshold import FALSE_ALARMS, run_threshold
     from twoteacher_rkd.utils import InputError

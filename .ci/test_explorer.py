@@ -1,6 +1,6 @@
 """The explorer in a real browser: served by `rkd explore` on a small run over an embedded line, stepped, moved, fed and photographed.
 
-usage: python .ci/test_explorer.py [PICTURES]        (needs /usr/bin/chromium: see .ci/browser)
+usage: python .ci/test_explorer.py [PICTURES]        (in Chromium or Chrome: see .ci/browser)
 Writes PICTURES/explorer-*.png, if a folder is given. Leaves with 0, or with 1 and a sentence.
 """
 import http.client
@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pandas as pd
 from PIL import Image
+from chromium import launch
 from playwright.sync_api import sync_playwright
 
 from twoteacher_rkd.data.datasets import find_category
@@ -25,8 +26,7 @@ from twoteacher_rkd.recipe import make_recipe
 from twoteacher_rkd.experiment.runner import run
 
 PICTURES = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
-CHROMIUM = ["--no-sandbox", "--headless", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
-            "--disable-sync", "--no-first-run"]
+QUIET = ("--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")  # no request but to the explorer
 SIZES = {"laptop": (1366, 768), "desktop": (1920, 1080), "phone": (390, 2200)}  # a phone's width; as high as the page is
 WEBSOCKET = {"Connection": "Upgrade", "Upgrade": "websocket", "Sec-WebSocket-Version": "13", "Sec-WebSocket-Key": "dGhlIHNhbXBsZSBub25jZQ=="}
 HOSTILE = 'x" onload="document.title=1"><img src=x onerror="document.title=1"><script>document.title=1</script>'  # a name; it must stay one
@@ -445,11 +445,10 @@ def main():
     if PICTURES:
         PICTURES.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as temporary, sync_playwright() as play:
-        folder = Path(temporary)
+        browser, folder = launch(play, *QUIET), Path(temporary)
         full, rd4ad = prepare(folder)
         scores = pd.read_csv(full / "scores.csv")
         words = ("--run", full, "--run", rd4ad, "--data-root", folder / "lines")
-        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
         with Server(*words) as server:
             answer = browser.new_page().request.get(f"http://127.0.0.1:{server.port}/", max_redirects=0)
             expect(answer.status in (302, 403), f"Without the token the explorer answered {answer.status}.")

@@ -10,6 +10,7 @@ import sys
 import threading
 from pathlib import Path
 
+from chromium import launch
 from playwright.sync_api import sync_playwright
 
 PAGES = ["index.html", "tutorials/method.html", "tutorials/own_line.html", "guides/own-images.html", "guides/troubleshooting.html", "guides/glossary.html",
@@ -67,7 +68,7 @@ def main():
     threading.Thread(target=server.serve_forever, daemon=True).start()
     base = f"http://127.0.0.1:{server.server_address[1]}"
     with sync_playwright() as play:
-        browser = play.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        browser = launch(play)
         wrong = [sentence for size in SIZES for sentence in look(browser, base, size, PAGES, given.shots)]
         browser.close()
     for sentence in dict.fromkeys(wrong):

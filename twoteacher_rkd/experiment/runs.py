@@ -234,11 +234,12 @@ def array(
 def check_finished(
     folder: Path,
 ) -> None:
-    "Raise `InputError` where a folder does not hold a finished run."
+    "Raise `InputError` where a folder does not hold a finished run; it names those that lie in it."
     if not (folder / "metrics.json").is_file():
-        failed = (folder / "error.txt").is_file()
+        failed, below = (folder / "error.txt").is_file(), [path.parent.name for path in sorted(folder.glob("*/metrics.json")) if path.parent.suffix != ".partial"]
+        remedy = f", but holds {', '.join(below)}: add the name of one" if below else " (it has no metrics.json): give the folder that `rkd run` printed"
         raise InputError(f"{str(folder)!r} is a run that failed: see its error.txt, and run it again." if failed else
-                         f"{str(folder)!r} is not a finished run (it has no metrics.json): give the folder that `rkd run` printed.")
+                         f"{str(folder)!r} is not a finished run{remedy}.")
 
 # %% ../../nbs/experiment/09_runs.ipynb #region-of
 def region_of(

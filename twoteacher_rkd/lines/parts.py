@@ -122,9 +122,9 @@ def font(
     points: float,  # height in pixels
     bold: bool = False,
 ) -> ImageFont.FreeTypeFont:
-    "DejaVu Sans, which comes with Matplotlib."
+    "DejaVu Sans, which comes with Matplotlib, laid out by Pillow alone: its other layout gives other pixels, and needs a library that not every machine has."
     name = "DejaVuSans-Bold.ttf" if bold else "DejaVuSans.ttf"
-    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), max(1, round(points)))
+    return ImageFont.truetype(str(Path(matplotlib.get_data_path()) / "fonts" / "ttf" / name), max(1, round(points)), layout_engine=ImageFont.Layout.BASIC)
 
 # %% ../../nbs/lines/03_parts.ipynb #cell-045
 @lru_cache(maxsize=4)

@@ -203,6 +203,8 @@ def score_normals(
             Image.fromarray(region.astype(np.uint8) * 255).save(draft)
     if (normals.part == "kept out").sum() >= LEAST_IMAGES:
         save_threshold(run_threshold(normals, wanted_rate(work)), work)
+    else:
+        (work / "threshold.json").unlink(missing_ok=True)
     write_text(work / "normals.csv", normals.to_csv(index=False))
     seal(work, RUN_STAGES["scored"], region=record["region"])
 

@@ -193,6 +193,11 @@ class FastFlow(Peer):
         network.fast_flow_blocks = nn.ModuleList(part.create_fast_flow_block(shape, False, 1.0, 8) for shape in shapes)
         super().__init__(network)
 
+    def forward(self,
+        x: Tensor,  # (B, 3, S, S), normalised
+    ) -> Tensor:  # (B, S, S)
+        return 1 + super().forward(x)  # anomalib gives minus a likelihood; no map may lie below 0, which is what invalid pixels have
+
     def fit(self,
         passes,  # epoch -> batches of normalised images
         epochs: int,

@@ -43,7 +43,7 @@ def win_gaps(
     "How the matrices of wins differ. Raises `InputError` where two runs were tested on different images."
     runs, gaps = [Run(folder) for folder in (*first, *second)], []
     for run in runs:
-        if run.scores.image.tolist() != runs[0].scores.image.tolist():
+        if run.provenance["fingerprint"] != runs[0].provenance["fingerprint"]:
             raise InputError(f"{str(run.folder)!r} was tested on other images than {str(runs[0].folder)!r}: compare runs on the same data.")
     for before, after in zip(runs[:len(first)], runs[len(first):], strict=True):
         gaps.append(pairwise_wins(after) - pairwise_wins(before))

@@ -5,9 +5,9 @@
 # %% auto #0
 __all__ = ['Batch', 'make_plan', 'find_collection', 'categories_in', 'finished_categories', 'data_folder', 'categories_there',
            'check_batch', 'profile_folder', 'run_jobs', 'count_images', 'load_papermill', 'declared_parameters',
-           'notebook_job', 'PackageFinder', 'imported_files', 'package_files', 'check_parameters', 'all_jobs',
-           'describe_batch', 'do_job', 'failure', 'execute', 'execute_notebook', 'move_into_place', 'keep_notebook',
-           'make_notebook', 'make_run', 'keep_failure', 'make_report', 'gpu_slot', 'end_with_parent']
+           'notebook_job', 'PackageFinder', 'imported_files', 'listed_files', 'package_files', 'check_parameters',
+           'all_jobs', 'describe_batch', 'do_job', 'failure', 'execute', 'execute_notebook', 'move_into_place',
+           'keep_notebook', 'make_notebook', 'make_run', 'keep_failure', 'make_report', 'gpu_slot', 'end_with_parent']
 
 # %% ../../nbs/paper/09_jobs.ipynb #8f552cb8
 import ast
@@ -274,7 +274,7 @@ def notebook_job(
               "save": save, "data_root": data_folder(batch, plan.data)}
     declared = declared_parameters(notebook)
     return {"type": "notebook", "label": name, "notebook": str(notebook), "parameters": {key: value for key, value in common.items() if key in declared},
-            "inputs": [str(notebook), *package_files()], "needs": [[f"{folder}/{file}" for file in files] for folder in runs],
+            "inputs": [str(notebook), *package_files(), *listed_files()], "needs": [[f"{folder}/{file}" for file in files] for folder in runs],
             "log": f"{batch.report}/.batch/logs/{name}.log"}
 
 # %% ../../nbs/paper/09_jobs.ipynb #package-finder
@@ -298,6 +298,14 @@ def imported_files(
     finder = PackageFinder([str(package.parent)])
     finder.load_module("__main__", io.StringIO(code), "code", ("", "r", 1))  # 1: the code is text
     return tuple(sorted(module.__file__ for module in finder.modules.values() if module.__file__ and package in Path(module.__file__).parents))
+
+# %% ../../nbs/paper/09_jobs.ipynb #listed-files
+def listed_files() -> tuple:  # paths as text
+    "What all notebooks read beside runs and code: the manifest and the paper's printed numbers."
+    from twoteacher_rkd.paper.plan import NOTEBOOKS
+    from twoteacher_rkd.paper.printed import PRINTED_TABLES
+
+    return tuple(map(str, (NOTEBOOKS / "manifest.yaml", *sorted(PRINTED_TABLES.glob("*.csv")))))
 
 # %% ../../nbs/paper/09_jobs.ipynb #7d30c2aa
 def package_files() -> tuple:  # paths as text

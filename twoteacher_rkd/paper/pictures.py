@@ -38,5 +38,5 @@ def run_grid(
     masks = None if run.masks is None else run.masks[rows]
     has_images = folder is not None and Path(folder).is_dir()
     samples = [Sample(Path(folder) / run.scores.image[i], run.scores.kind[i], None) for i in rows] if has_images else []
-    images = load_images(samples, canvas, run.recipe.aspect) if has_images else np.zeros((len(rows), 3, *canvas[::-1]), np.uint8)
+    images = load_images(samples, canvas, run.recipe.aspect, run.white) if has_images else np.zeros((len(rows), 3, *canvas[::-1]), np.uint8)
     return heatmap_grid(images, masks, run.maps[rows], titles, ROWS[:3] if has_images else ROWS[1:3], cmap, limits)

@@ -4,8 +4,8 @@
 
 # %% auto #0
 __all__ = ['NOTEBOOKS', 'MOST_SEEDS', 'Item', 'ListedCollection', 'Manifest', 'read_manifest', 'manifest', 'Collection',
-           'collection', 'parse_collection', 'format_collection', 'parse_seeds', 'spell_seeds', 'Plan', 'image_folder',
-           'results', 'categories_run', 'needed_runs']
+           'collection', 'parse_collection', 'format_collection', 'parse_seeds', 'spell_seeds', 'check_not_varied',
+           'Plan', 'image_folder', 'finished_metrics', 'check_same_images', 'results', 'categories_run', 'needed_runs']
 
 # %% ../../nbs/paper/02_plan.ipynb #cell-002
 import itertools
@@ -19,7 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass as schema
 
 from ..data.datasets import DATASETS
-from ..experiment.runs import Run
+from ..experiment.runs import Run, check_seal
 from ..recipe import Recipe, read_recipe
 from ..utils import InputError, choose, first_error, notebooks_folder
 
@@ -155,6 +155,17 @@ def spell_seeds(
                          "(88,1,2; a single one with a comma behind it: 88,).")
     return ",".join(map(str, [Recipe().seed, *range(1, int(words))]))
 
+# %% ../../nbs/paper/02_plan.ipynb #check-varied
+def check_not_varied(
+    settings: str,  # of a plan
+) -> None:
+    "Raise `InputError` for a field that tells the manifest's recipes or seeds apart. (`weights` and `val_fraction` may be set: some recipes override them.)"
+    varied = {word.split("=")[0].strip() for words in manifest().recipes.values() for word in words.split(";")} - {"weights", "val_fraction"} | {"seed"}
+    for name in (word.split("=")[0].strip() for word in settings.split(";")):
+        if name in varied:
+            raise InputError(f"{name} is what the tables compare, so it cannot be set for all of their runs: leave it out" +
+                             (", and give the seeds with --seeds." if name == "seed" else f", or make single runs with rkd run --set {name}=VALUE."))
+
 # %% ../../nbs/paper/02_plan.ipynb #cell-010
 @dataclass(frozen=True)
 class Plan:
@@ -167,6 +178,7 @@ class Plan:
 
     def __post_init__(self):
         collection(self.data)
+        check_not_varied(self.settings)
         self.recipe("full", self.seed_list()[0])
 
     def seed_list(self) -> list:
@@ -213,19 +225,42 @@ def image_folder(
     "The folder in which the images of a category's runs are found by their names."
     return Path(data_root, "" if plan.layouts[category] == "csv" else category) if data_root else None
 
+# %% ../../nbs/paper/02_plan.ipynb #finished-metrics
+def finished_metrics(
+    folder: Path,  # of a finished run, or of its numbers alone
+) -> dict:
+    "The metrics of a run. Raises `InputError` where they, or the scores behind them, are not those that the run sealed."
+    for name in ("metrics.json", "scores.csv"):
+        if name in Run(folder).provenance.get("seal", {}) and (folder / name).is_file():
+            check_seal(folder / name)
+    return Run(folder).metrics
+
+# %% ../../nbs/paper/02_plan.ipynb #check-same-images
+def check_same_images(
+    finished: pd.DataFrame,  # rows of `results` that have a folder
+) -> None:
+    "Raise `InputError` where two runs of a category were made with different images."
+    for category, folders in finished.groupby("category").folder:
+        marks = {Run(folder).provenance["fingerprint"]: folder for folder in folders}
+        if len(marks) > 1:
+            one, other = list(marks.values())[:2]
+            raise InputError(f"{one!r} and {other!r} are runs on different images of {category}: make one of them again, or move it away.")
+
 # %% ../../nbs/paper/02_plan.ipynb #cell-014
 def results(
     plan: Plan,  # which runs are meant
     recipes: list,  # names of the manifest
 ) -> pd.DataFrame:  # group, category, recipe, seed, folder (missing where not run), metrics ...
-    "The runs of a plan, one row each, in the manifest's order."
+    "The runs of a plan, one row each, in the manifest's order. Raises `InputError` where runs of a category are about different images, or a result was changed."
     rows = []
     for group, categories in plan.groups.items():
         for category, name, seed in itertools.product(categories, recipes, plan.seed_list()):
             folder = plan.folder(category, name, seed)
-            metrics = Run(folder).metrics if (folder / "metrics.json").is_file() else {}
+            metrics = finished_metrics(folder) if (folder / "metrics.json").is_file() else {}
             rows.append({"group": group, "category": category, "recipe": name, "seed": seed, "folder": str(folder) if metrics else None, **metrics})
-    return pd.DataFrame(rows)
+    table = pd.DataFrame(rows)
+    check_same_images(table.dropna(subset="folder"))
+    return table
 
 # %% ../../nbs/paper/02_plan.ipynb #cafb6e00
 def categories_run(

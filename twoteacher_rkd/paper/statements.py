@@ -80,12 +80,12 @@ def peer_runs(
     plan: Plan,
 ) -> pd.DataFrame:  # category, variant, seed, folder, metrics ...; one row for each run that is there
     "The runs of other methods that are made as a plan's runs are."
-    rows = []
-    for root, category, variant, seed in product((Path(plan.runs), Path(plan.runs).parent / "peers"), plan.layouts, PEERS, plan.seed_list()):
+    rows, roots = [], (Path(plan.runs), Path(plan.runs).parent / "peers")
+    for category, variant, seed in product(plan.layouts, PEERS, plan.seed_list()):
         with suppress(InputError):  # a plan may set what a peer does not have
-            folder = root / plan.layouts[category] / category / read_recipe(plan.preset, variant, seed=seed, settings=plan.settings).name
-            if (folder / "metrics.json").is_file():
-                rows.append({"category": category, "variant": variant, "seed": seed, "folder": str(folder), **Run(folder).metrics})
+            place = Path(plan.layouts[category], category, read_recipe(plan.preset, variant, seed=seed, settings=plan.settings).name)
+            made = [root / place for root in roots if (root / place / "metrics.json").is_file()]
+            rows += [{"category": category, "variant": variant, "seed": seed, "folder": str(folder), **Run(folder).metrics} for folder in made[:1]]
     return pd.DataFrame(rows, columns=None if rows else ["category", "variant", "seed", "folder", *METRICS])
 
 # %% ../../nbs/paper/06_statements.ipynb #peer-statement

@@ -279,13 +279,14 @@ def bold_cells(
     frame: pd.DataFrame,  # from `category_frame`
     keys: list,  # metrics
     ours: bool,  # whether our runs compete
+    digits: int = 2,  # that are shown
 ) -> frozenset:  # (row number, column)
-    "The highest values of each row and metric, equal as far as two decimals show, where the paper compares methods."
+    "The highest values of each row and metric, equal as far as the digits show, where the paper compares methods."
     bold = set()
     for key in keys:
         methods = [name for name in frame if name.startswith(f"paper_{key}_")]
         for i, (_, row) in enumerate(frame.iterrows()):
-            values = {name: rounded(row[name]) for name in (*methods, *[f"ours_{key}"] * ours) if row[name] == row[name]}
+            values = {name: rounded(row[name], digits) for name in (*methods, *[f"ours_{key}"] * ours) if row[name] == row[name]}
             if len(methods) > 1 and len(values) > 1:
                 bold |= {(i, name) for name, value in values.items() if value == max(values.values())}
     return frozenset(bold)
@@ -345,7 +346,7 @@ def category_table(
                  f"Bold is the best of its row; our runs {'compete' if compete else 'do not compete: they are not of its recipe'}."]
     unit, digits = ("%", 2) if scale == 100 else ("fractions of one", 3)
     return Table(item, table_title(item, plan, unit), frame, category_columns(frame, keys, head), notes_below(plan, runs, *first, interval),
-                 bold_cells(frame, keys, compete), digits)
+                 bold_cells(frame, keys, compete, digits), digits)
 
 # %% ../../nbs/paper/05_tables.ipynb #404c0d34
 def step_columns(

@@ -24,6 +24,7 @@ from twoteacher_rkd.data.datasets import find_category
 from twoteacher_rkd.lines.rendering import make_lines
 from twoteacher_rkd.recipe import make_recipe
 from twoteacher_rkd.experiment.runner import run
+from twoteacher_rkd.experiment.runs import seal
 
 PICTURES = Path(sys.argv[1]).resolve() if len(sys.argv) > 1 else None
 QUIET = ("--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync", "--no-first-run")  # no request but to the explorer
@@ -337,6 +338,7 @@ def check_bad_input(folder, run, port):
     shutil.copytree(run, outside)
     scores = pd.read_csv(run / "scores.csv")
     scores.assign(image=[str(folder / "secret.png"), *scores.image[1:]]).to_csv(outside / "scores.csv", index=False)
+    seal(outside, ("scores.csv",))
     for words, sentence in {
         ("--run", folder / "partial"): "is not a finished run",
         ("--run", outside, "--data-root", folder / "lines"): "lies outside of the category's folder",
@@ -382,6 +384,7 @@ def hostile_run(folder, run):
     shutil.copytree(run, copy)
     scores = pd.read_csv(copy / "scores.csv")
     scores.assign(kind=HOSTILE, image=[f"{HOSTILE}{number}" for number in range(len(scores))]).to_csv(copy / "scores.csv", index=False)
+    seal(copy, ("scores.csv",))
     provenance = json.loads((copy / "provenance.json").read_text())
     (copy / "provenance.json").write_text(json.dumps({**provenance, "category": HOSTILE}))
     return copy

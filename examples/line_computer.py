@@ -121,14 +121,20 @@ def fitted(picture, turn, canvas, letterbox):  # the image as the model gets it
     return narrowed(lambda top, bottom: narrow.crop((0, top, narrow.width, bottom)), *narrow.size, down, canvas[1])
 
 
-def read_input(path, white, canvas, letterbox):  # uint8 (1, H, W, 3), and which part of the canvas the image reaches
+def check_shape(size, drawn):  # drawn: width and height for which the region of interest was drawn; None: there is none
+    if drawn and abs(size[0] * drawn[1] - size[1] * drawn[0]) > max(sum(size), sum(drawn)) / 2:
+        raise ValueError("it has {} x {} pixels, and the region was drawn for {} x {}, another shape".format(*size, *drawn))
+
+
+def read_input(path, white, canvas, letterbox, drawn):  # uint8 (1, H, W, 3), and which part of the canvas the image reaches
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
         status = os.fstat(file.fileno())
         if not (stat.S_ISREG(status.st_mode) and 0 < status.st_size <= MOST_BYTES):
             raise ValueError(f"it is no regular file of 1 to {MOST_BYTES} bytes")
         picture, reached = Picture(file, white), (slice(None), slice(None))
+        size = picture.size(picture.turn)
+        check_shape(size, drawn)
         if letterbox:
-            size = picture.size(picture.turn)
             edges = [((longest - extent) // 2, extent, longest, side) for extent, longest, side in zip(size, ground(size, canvas, True), canvas, strict=True)]
             reached = tuple(slice(side * first // longest, -(-side * (first + extent) // longest)) for first, extent, longest, side in edges[::-1])
         return np.asarray(fitted(picture, picture.turn, canvas, letterbox))[None], reached
@@ -153,14 +159,15 @@ def digest(path, known):  # SHA-256 with zeros in the digest's place; OpenVINO's
     return hashlib.sha256(path.read_bytes().replace(known.encode(), b"0" * 64) + weights).hexdigest()
 
 
-def find_images(where):  # each image file once; the names of all else that is there
-    paths, others, seen = [], [], set()
+def find_images(where):  # each image file once; what may hide images: folders, and images that cannot be opened; all else that is there
+    paths, closed, others, seen = [], [], [], set()
     for path in sorted(where.iterdir()) if where.is_dir() else [where]:
-        image = path.suffix.lower() in SUFFIXES and not path.name.startswith(".") and os.path.isfile(path)
+        hidden, named = path.name.startswith("."), path.suffix.lower() in SUFFIXES
+        image = named and not hidden and os.path.isfile(path)
         identity = (path.stat().st_dev, path.stat().st_ino) if image else None
-        (paths if image and identity not in seen else others).append(path)
+        (paths if image and identity not in seen else closed if not (image or hidden) and (named or path.is_dir()) else others).append(path)
         seen.add(identity)
-    return paths, others
+    return paths, closed, others
 
 
 def main():
@@ -184,16 +191,17 @@ def main():
     if not np.isfinite(threshold):
         parser.exit(2, f"The threshold is {threshold}, no number that a score can reach: give a finite --threshold.\n")
     try:
-        paths, others = find_images(given.images)
+        paths, closed, others = find_images(given.images)
     except OSError as error:
         parser.exit(2, f"{given.images} cannot be read ({error.strerror}): check its permissions.\n")
     if not paths:
         parser.exit(2, f"There is no image in {given.images}: give a file or folder with {' '.join(SUFFIXES)}.\n")
     white, canvas, letterbox = int(facts.get("white", FULL)), tuple(map(int, facts["canvas"].split("x"))), json.loads(facts["recipe"]).get("aspect") == "letterbox"
-    unused = 0
+    drawn = tuple(map(int, facts["region_size"].split("x"))) if "region_size" in facts else None
+    unused = int(bool(closed))
     for path in paths:
         try:
-            image, reached = read_input(path, white, canvas, letterbox)
+            image, reached = read_input(path, white, canvas, letterbox, drawn)
             values = maps_of(image)[0]  # the exported region of interest is applied in it, and lies within the images
             score = (values[reached] if facts["scored"] == "everywhere" else values).max()
             if not np.isfinite(score):
@@ -204,8 +212,9 @@ def main():
             unused = 1
         else:
             print(f"{path.name} {score:.4f} {'defect' if score >= threshold else 'normal'}", flush=True)
-    if others:
-        print(f"{len(others)} of {len(paths) + len(others)} entries are no images, or seen before: {', '.join(path.name for path in others)}", file=sys.stderr)
+    for names, what in ((closed, "are folders, or images that cannot be opened, and were not judged"), (others, "are no images, or seen before")):
+        if names:
+            print(f"{len(names)} of {len(paths) + len(closed) + len(others)} entries {what}: {', '.join(path.name for path in names)}", file=sys.stderr)
     sys.exit(unused)
 
 

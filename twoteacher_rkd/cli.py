@@ -425,12 +425,15 @@ def export(
     trained = Run(run)
     own_threshold, provenance = trained.threshold if threshold is None else None, trained.provenance
     facts = {"run": trained.folder.absolute().name, **{name: provenance[name] for name in ("commit", "dataset", "category", "fingerprint")}, "white": str(trained.white),
-             **({"false_alarms": f"{own_threshold.false_alarms:g}"} if own_threshold else {})}
+             **({"false_alarms": f"{own_threshold.false_alarms:g}"} if own_threshold else {}),
+             **({"region_size": "{}x{}".format(*provenance["region_size"])} if provenance.get("region_size") else {})}
     limit = own_threshold.value if own_threshold else threshold
     with tempfile.TemporaryDirectory() as folder:
         samples, category = export_images(provenance, data_root, Path(folder))
         eight = Int8(category.train[:64], validation_samples(trained, category) if own_threshold else [],
                      own_threshold.false_alarms if own_threshold else 0.01) if int8 else None
+        if eight and own_threshold and len(eight.validation) < (trained.normals.part == "kept out").sum():
+            raise InputError(f"{str(data_root)!r} does not hold all validation images of {str(run)!r}, from which --int8 chooses its threshold: give the run's data.")
         given = trained.model("cpu"), trained.recipe, limit, out, facts, samples, trained.region
         result = export_onnx(*given) if out.suffix == ".onnx" else export_openvino(*given, eight)
     print(f"{result['megabytes']} MB; on {result['images']} images the maps differ from PyTorch's by at most {float(result['map_difference']):.1g} of their range, "

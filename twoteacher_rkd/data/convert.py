@@ -84,12 +84,15 @@ def judged(
     split: str = "",
     item: str = "",
 ) -> list[Row]:
-    "Rows of a folder in which the mask decides what is defective. Raises `InputError` where it holds no pair."
+    "Rows of a folder in which the mask decides what is defective; an image without one is left out. Raises `InputError` where it holds no pair."
     pairs = pairs_in(folder)
     if not any(mask for _, mask in pairs):
         raise InputError(f"{folder} holds no image with its mask beside it: choose another layout, or another folder.")
-    found = zip(pairs, in_threads(lambda pair: marks(pair[1]), pairs), strict=True)
-    return [Row(image, kind if marked else "good", mask if marked else None, split, item) for (image, mask), marked in found]
+    def row(pair):
+        image, mask = pair
+        why = "" if mask else "a mask without an image" if image.stem.endswith(ADDED) else "no mask"
+        return Row(image, kind, mask, split, item) if marks(mask) else Row(image, "good", None, split, item, why)
+    return in_threads(row, pairs)
 
 # %% ../../nbs/data/06_convert.ipynb #ae8630fe
 def kolektor(

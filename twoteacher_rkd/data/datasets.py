@@ -25,7 +25,7 @@ import numpy as np
 from PIL import Image
 
 from .files import SUFFIXES, check_name, entries, every_image, file_digest, folders_in, images_in, open_file
-from .images import Sample, in_threads, mask_and_style, region_mask, thickness, white_level
+from .images import Sample, in_threads, mask_and_style, other_shape, region_mask, thickness, white_level
 from .pictures import Picture, bands, decode_file, image_size
 from ..utils import InputError, choose
 
@@ -520,7 +520,7 @@ def region_problems(
         return [str(error)]
     for sample in (category.train + category.test) * bool(category.region):
         across, down = or_none(image_size, sample.image) or (width, height)
-        if abs(across * height - down * width) > max(across + down, width + height) / 2:  # more than rounding to whole pixels
+        if other_shape((across, down), (width, height)):
             return [f"{category.region} has {width} x {height} pixels, and {sample.image} {across} x {down}, which is another shape: "
                     "draw the region in the shape of the images."]
     return []

@@ -4,7 +4,7 @@
 
 # %% auto #0
 __all__ = ['SUFFIXES', 'MOST_BYTES', 'has_suffix', 'check_name', 'entries', 'images_in', 'folders_in', 'Listing', 'file_type',
-           'Walk', 'walk_folder', 'walk', 'every_image', 'open_file', 'file_digest']
+           'Walk', 'place_entry', 'walk_folder', 'walk', 'every_image', 'open_file', 'file_digest']
 
 # %% ../../nbs/data/01_files.ipynb #files-imports
 import errno
@@ -121,6 +121,25 @@ class Walk:
         elif self.first(path, status):
             self.images.append(path)
 
+# %% ../../nbs/data/01_files.ipynb #place-entry
+def place_entry(
+    walked: Walk,  # is updated
+    path: Path,
+    entry: os.DirEntry,
+) -> None:
+    "Place one entry of a folder. One that is gone meanwhile, such as a draft that got its name, is left out; one that cannot be reached is passed over."
+    try:
+        if entry.name.startswith("."):
+            walked.passed_over[path] = "hidden"
+        elif entry.is_symlink():
+            walked.links.append(path)
+        else:
+            walked.add(path, entry.stat(follow_symlinks=False))
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        walked.passed_over[path] = f"unreadable: {error.strerror}"
+
 # %% ../../nbs/data/01_files.ipynb #files-look
 def walk_folder(
     walked: Walk,  # is updated
@@ -131,13 +150,7 @@ def walk_folder(
         return
     with os.scandir(folder) as found:
         for entry in sorted(found, key=lambda entry: entry.name):
-            path = folder / entry.name
-            if entry.name.startswith("."):
-                walked.passed_over[path] = "hidden"
-            elif entry.is_symlink():
-                walked.links.append(path)
-            else:
-                walked.add(path, entry.stat(follow_symlinks=False))
+            place_entry(walked, folder / entry.name, entry)
 
 # %% ../../nbs/data/01_files.ipynb #files-walk
 def walk(

@@ -6,7 +6,8 @@
 __all__ = ['MOST_BETWEEN', 'LARGEST_BOX', 'MEAN_COLOUR', 'WHOLE', 'IMAGENET_MEAN', 'IMAGENET_STD', 'Sample', 'in_threads',
            'white_level', 'mask_levels', 'mask_style', 'mask_and_style', 'read_mask', 'thickness', 'as_canvas',
            'ground_size', 'on_canvas', 'narrowed', 'fit_canvas', 'canvas_rgb', 'frame', 'load_image', 'load_images',
-           'resize_mask', 'load_masks', 'region_mask', 'read_region', 'valid_masks', 'load_valid_masks', 'normalize']
+           'resize_mask', 'load_masks', 'region_mask', 'read_region', 'other_shape', 'valid_masks', 'load_valid_masks',
+           'normalize']
 
 # %% ../../nbs/data/03_images.ipynb #4676dc4b
 import os
@@ -327,6 +328,14 @@ def read_region(
 ) -> np.ndarray | None:  # bool (H, W), True at valid pixels; None where all are
     "A region of interest at the model's size. Raises `InputError` as `region_mask` does."
     return None if path is None else resize_mask(region_mask(path), canvas, aspect)
+
+# %% ../../nbs/data/03_images.ipynb #other-shape
+def other_shape(
+    size: tuple,  # width and height of an image, pixels
+    drawn: tuple,  # of a region
+) -> bool:
+    "Whether two sizes differ in shape by more than rounding to whole pixels."
+    return abs(size[0] * drawn[1] - size[1] * drawn[0]) > max(*map(sum, (size, drawn))) / 2
 
 # %% ../../nbs/data/03_images.ipynb #5cfce4e5
 def valid_masks(

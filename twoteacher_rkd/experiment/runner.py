@@ -28,7 +28,7 @@ from torch import Tensor, nn
 from ..data.datasets import Category, fingerprint, has_masks, training_fingerprint
 from ..data.files import file_digest
 from ..data.images import load_images, load_masks, load_valid_masks, read_region, white_level
-from ..data.pictures import FULL
+from ..data.pictures import FULL, image_size
 from ..data.survey import verify
 from ..data.tiles import resolve_tiles
 from .calibration import model_from_recipe
@@ -137,6 +137,7 @@ def data_record(
     return {"dataset": category.dataset, "category": category.name, "fingerprint": fingerprint(category),
             "training_fingerprint": training_fingerprint(category), "white": white_level(category.train), "tiles": resolve_tiles(recipe, category).tiles,
             "region": file_digest(category.region).hex()[:12] if category.region else None,
+            "region_size": image_size(category.region) if category.region else None,
             "weights": dict(zip(recipe.teachers, map(weights_id, recipe.weights, recipe.teachers), strict=True))}
 
 # %% ../../nbs/experiment/10_runner.ipynb #write-record
@@ -206,7 +207,7 @@ def score_normals(
     else:
         (work / "threshold.json").unlink(missing_ok=True)
     write_text(work / "normals.csv", normals.to_csv(index=False))
-    seal(work, RUN_STAGES["scored"], region=record["region"])
+    seal(work, RUN_STAGES["scored"], region=record["region"], region_size=record["region_size"])
 
 # %% ../../nbs/experiment/10_runner.ipynb #test-maps
 PART_BYTES = 2**27  # of images on their canvas, read at once

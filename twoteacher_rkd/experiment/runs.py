@@ -5,8 +5,8 @@
 # %% auto #0
 __all__ = ['OPEN', 'Share', 'Metrics', 'RUN_FORMAT', 'REMEDY', 'SCORES', 'NORMALS', 'HISTORY', 'SOMETIMES', 'RUN_STAGES',
            'OPTIONAL', 'STAGE_PARTS', 'run_folder', 'Provenance', 'NewerFormat', 'read_run_json', 'check_table',
-           'read_checked', 'read_table', 'digest', 'seal', 'damaged', 'check_seal', 'keep_threshold', 'load_weights',
-           'file_property', 'array', 'check_finished', 'region_of', 'planned_recipe', 'Run', 'adopt']
+           'read_checked', 'read_table', 'digest', 'seal', 'damaged', 'check_unchanged', 'check_seal', 'keep_threshold',
+           'load_weights', 'file_property', 'array', 'check_finished', 'region_of', 'planned_recipe', 'Run', 'adopt']
 
 # %% ../../nbs/experiment/09_runs.ipynb #cell-002
 import json
@@ -72,6 +72,7 @@ class Provenance(BaseModel):
     white: int = FULL  # which value became 255 in images of 16 bits
     tiles: str | None = None  # columns and rows of an image, what `auto` became
     region: str | None = None  # hash of the region's file
+    region_size: tuple[int, int] | None = None  # its width and height, pixels
     weights: dict[str, str]  # teacher -> identity
     evaluated: str | None = None  # when it was evaluated again, on other images
     evaluated_commit: str | None = None  # and by which code
@@ -180,18 +181,26 @@ def damaged(
             return name
     return ""
 
+# %% ../../nbs/experiment/09_runs.ipynb #check-unchanged
+def check_unchanged(
+    path: Path,  # a file of a run
+) -> bool:  # whether its run's provenance names it
+    "Raise `InputError` where a file is not the one that its run's provenance names."
+    record = path.with_name("provenance.json")
+    digests = read_run_json(record, Provenance).get("seal", {}) if record.is_file() else {}
+    if path.name in digests and digests[path.name] != digest(path):
+        raise InputError(f"{str(path)!r} was changed or damaged after it was sealed (its SHA-256 is not that of provenance.json): {REMEDY}.")
+    return path.name in digests
+
 # %% ../../nbs/experiment/09_runs.ipynb #check-seal
 def check_seal(
     path: Path,  # a file of a run
 ) -> None:
     "Raise `InputError` where a file is not the one that its run's provenance names. A file that it does not name yet is sealed, with a sentence."
-    digests = read_run_json(path.parent / "provenance.json", Provenance).get("seal", {})
-    if path.name not in digests:
+    if not check_unchanged(path):
         with suppress(OSError):  # a folder that cannot be written stays as it is
             seal(path.parent, (path.name,))
             print(f"note: {str(path)!r} had no seal; from now on its SHA-256 is in provenance.json.", file=sys.stderr)
-    elif digests[path.name] != digest(path):
-        raise InputError(f"{str(path)!r} was changed or damaged after it was sealed (its SHA-256 is not that of provenance.json): {REMEDY}.")
 
 # %% ../../nbs/experiment/09_runs.ipynb #keep-threshold
 def keep_threshold(
@@ -220,8 +229,12 @@ def file_property(
     name: str,  # a file of a run
     reader,  # path -> content
 ) -> cached_property:
-    "An attribute of `Run` whose file is read at first use."
-    return cached_property(lambda run: reader(run.folder / name))
+    "An attribute of `Run` whose file is read at first use, and compared with the seal."
+    def read(run):
+        content = reader(run.folder / name)
+        check_unchanged(run.folder / name)
+        return content
+    return cached_property(read)
 
 # %% ../../nbs/experiment/09_runs.ipynb #array-property
 def array(
@@ -247,7 +260,9 @@ def region_of(
 ) -> np.ndarray:  # (H, W), bool; None where its data have no region
     "The region of interest of a run. Raises `InputError` where it is missing or damaged."
     if run.provenance.get("region"):
-        return read_checked(run.folder / "region.png", lambda path: read_region(path, run.recipe.canvas))
+        region = read_checked(run.folder / "region.png", lambda path: read_region(path, run.recipe.canvas))
+        check_unchanged(run.folder / "region.png")
+        return region
 
 # %% ../../nbs/experiment/09_runs.ipynb #planned-recipe
 def planned_recipe(
@@ -255,6 +270,7 @@ def planned_recipe(
 ) -> Recipe:
     "What was run; `auto` is replaced by the tiles that it became. Raises `InputError` where it is missing or damaged."
     recipe = read_checked(run.folder / "recipe.json", lambda path: recipe_from_json(path.read_text(encoding="utf-8")))
+    check_unchanged(run.folder / "recipe.json")
     return replace(recipe, tiles=run.provenance["tiles"]) if recipe.tiles == "auto" else recipe
 
 # %% ../../nbs/experiment/09_runs.ipynb #stage-parts

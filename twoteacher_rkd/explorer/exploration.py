@@ -101,11 +101,8 @@ def own_threshold(
     run: Run,
     scores: pd.DataFrame,  # columns label, score
 ) -> float:
-    "The threshold that was chosen from validation images; where the run has none, that of `no_false_alarm`."
-    try:
-        return run.threshold.value
-    except InputError:
-        return no_false_alarm(scores)
+    "The threshold that was chosen from validation images; where the run has none, that of `no_false_alarm`. Raises `InputError` for a damaged one."
+    return run.threshold.value if (run.folder / "threshold.json").is_file() else no_false_alarm(scores)
 
 # %% ../../nbs/explorer/01_exploration.ipynb #2b6a15d6
 VERDICTS = ("found", "missed", "false alarm", "passed")
@@ -191,7 +188,8 @@ class Results:
     @cached_property
     def detector(self):
         "The trained model, as it judges images."
-        return Detector(self.run.model(), self.run.recipe, own_threshold(self.run, self.scores), self.run.region, self.run.white)
+        return Detector(self.run.model(), self.run.recipe, own_threshold(self.run, self.scores), self.run.region, self.run.white,
+                        self.run.provenance.get("region_size"))
 
 # %% ../../nbs/explorer/01_exploration.ipynb #44f6cfc9
 def operating_points(
@@ -418,9 +416,11 @@ class Session:
     def compare(self,
         folder,  # of a run among `others`, or None
     ) -> None:
-        "Choose the second run; where that fails, there is none."
+        "Choose the second run; where that fails, there is none. Raises `InputError` for a run that cannot be compared with the first."
         self.other = None
-        self.other = Results(Path(folder).absolute()) if folder and Path(folder).absolute() in self.others else None
+        if folder and Path(folder).absolute() not in self.others:
+            raise InputError(f"{str(folder)!r} is not another run of {self.category}: compare {str(self.folder)!r} with one of the same category.")
+        self.other = Results(Path(folder).absolute()) if folder else None
 
     def score(self,
         name: str,  # of an uploaded file

@@ -18,7 +18,7 @@ from PIL import Image
 from torch import nn
 
 from ..data.files import every_image
-from ..data.images import frame, canvas_rgb, valid_masks
+from ..data.images import frame, canvas_rgb, other_shape, valid_masks
 from ..data.pictures import FULL, Picture, with_image
 from ..experiment.inference import compute_maps, for_inference, image_scores
 from ..experiment.runs import Run
@@ -77,7 +77,7 @@ def find_regions(
     for part in regionprops(label(values >= threshold, connectivity=2), values):
         y0, x0, y1, x1 = part.bbox
         box = (int(max(0, x0 - left) * across), int(max(0, y0 - top) * down),
-               int(np.ceil(min(x1 - left, right - left) * across)), int(np.ceil(min(y1 - top, bottom - top) * down)))
+               min(size[0], int(np.ceil(min(x1 - left, right - left) * across))), min(size[1], int(np.ceil(min(y1 - top, bottom - top) * down))))
         regions.append(Region(box, max(1, round(part.num_pixels * across * down)), float(part.intensity_max)))
     return tuple(sorted(regions, key=lambda region: -region.peak))
 
@@ -125,10 +125,11 @@ class Detector:
         threshold: float,  # an image that scores at least this is called defective
         region: np.ndarray = None,  # (H, W), bool: where parts are scored; None: everywhere
         white: int = FULL,  # which value becomes 255 in images of 16 bits
+        region_size: tuple = None,  # width and height for which the region was drawn, pixels; None: not known
     ):
-        check_threshold(threshold)
-        self.model, self.recipe, self.threshold, self.region = for_inference(model, recipe), recipe, float(threshold), region
-        self.white = white
+        self.threshold = float(np.float32(check_threshold(threshold)))  # scores have this precision
+        self.model, self.recipe, self.region = for_inference(model, recipe), recipe, region
+        self.white, self.region_size = white, region_size
         keep_memory()
 
     def __repr__(self):
@@ -143,16 +144,20 @@ class Detector:
     ):  # a `Detector`
         "The detector of a run. Raises `InputError` where the run is damaged, or has too few normal images for a threshold."
         run = Run(folder)
+        if threshold is not None and false_alarms is not None:
+            raise InputError("A threshold and a rate of false alarms were given: give one of them.")
         if threshold is None and false_alarms is not None:
             threshold = run_threshold(run.normals, false_alarms).value
         elif threshold is None:
             threshold = run.threshold.value
-        return cls(run.model(device), run.recipe, threshold, run.region, run.white)
+        return cls(run.model(device), run.recipe, threshold, run.region, run.white, run.provenance.get("region_size"))
 
     def on_canvas(self,
         picture: Picture,
     ) -> tuple:  # its size, and (3, H, W) bytes
-        "An image on the canvas, as in training."
+        "An image on the canvas, as in training. Raises `ValueError` where the region was drawn for another shape."
+        if self.region_size and other_shape(picture.size, self.region_size):
+            raise ValueError("it has {} x {} pixels, and the region was drawn for {} x {}, another shape".format(*picture.size, *self.region_size))
         return picture.size, torch.from_numpy(canvas_rgb(picture, self.recipe.canvas, self.recipe.aspect)).permute(2, 0, 1)
 
 # %% ../../nbs/inspection/01_detector.ipynb #ae6f7720

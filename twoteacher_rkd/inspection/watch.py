@@ -23,7 +23,7 @@ import numpy as np
 from PIL import Image, ImageDraw
 from tqdm import tqdm
 
-from ..data.files import Listing, file_digest, walk
+from ..data.files import Listing, file_digest, has_suffix, walk
 from ..data.pictures import FULL, read_image
 from ..experiment.runs import Run
 from ..experiment.threshold import LEAST_IMAGES
@@ -489,8 +489,9 @@ class Account:
     def exit_status(self,
         watch: bool,  # whether interrupting is the usual end
     ) -> int:
-        "0 if every image has its verdict; 1 if one has none; 130 or 143 if Ctrl-C or SIGTERM left work undone."
-        if self.named("not judged"):
+        "0 if every image has its verdict; 1 if one has none or cannot be reached; 130 or 143 if Ctrl-C or SIGTERM left work undone."
+        unreached = [why for name, why in self.named("passed over").items() if why.startswith("unreadable") or why == "link to nothing" and has_suffix(name)]
+        if self.named("not judged") or unreached:
             return 1
         return 128 + self.stopped if self.stopped and not watch else int(bool(self.named("waiting")))
 
@@ -574,6 +575,8 @@ def inspect_run(
         passed = f" ({listing.summary()})" if listing.passed_over else ""
         raise InputError(f"There is no image in {shown(str(images))!r}{passed}: give an image, or a folder that holds some.")
     detector = Detector.load(folder, false_alarms, threshold, device)
+    if Run(folder).metrics.get("healthy") is False:
+        say(f"note: {Run(folder).metrics['health']}")
     with stoppable(), Record(out, run_origin(Run(folder), detector.threshold)) as record, plain_errors(record.path):
         if record.adopted:
             say(f"{record.adopted} verdicts of an older version were read. It did not write down their folder and content, so they are kept, and the images judged anew.")

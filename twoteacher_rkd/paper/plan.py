@@ -5,7 +5,7 @@
 # %% auto #0
 __all__ = ['NOTEBOOKS', 'MOST_SEEDS', 'Item', 'ListedCollection', 'Manifest', 'read_manifest', 'manifest', 'Collection',
            'collection', 'parse_collection', 'format_collection', 'parse_seeds', 'spell_seeds', 'check_not_varied',
-           'Plan', 'image_folder', 'finished_metrics', 'check_same_images', 'results', 'categories_run', 'needed_runs']
+           'Plan', 'image_folder', 'check_same_images', 'results', 'categories_run', 'needed_runs']
 
 # %% ../../nbs/paper/02_plan.ipynb #cell-002
 import itertools
@@ -19,7 +19,7 @@ from pydantic import ConfigDict, TypeAdapter, ValidationError, model_validator
 from pydantic.dataclasses import dataclass as schema
 
 from ..data.datasets import DATASETS
-from ..experiment.runs import Run, check_seal
+from ..experiment.runs import Run
 from ..recipe import Recipe, read_recipe
 from ..utils import InputError, choose, first_error, notebooks_folder
 
@@ -225,16 +225,6 @@ def image_folder(
     "The folder in which the images of a category's runs are found by their names."
     return Path(data_root, "" if plan.layouts[category] == "csv" else category) if data_root else None
 
-# %% ../../nbs/paper/02_plan.ipynb #finished-metrics
-def finished_metrics(
-    folder: Path,  # of a finished run, or of its numbers alone
-) -> dict:
-    "The metrics of a run. Raises `InputError` where they, or the scores behind them, are not those that the run sealed."
-    for name in ("metrics.json", "scores.csv"):
-        if name in Run(folder).provenance.get("seal", {}) and (folder / name).is_file():
-            check_seal(folder / name)
-    return Run(folder).metrics
-
 # %% ../../nbs/paper/02_plan.ipynb #check-same-images
 def check_same_images(
     finished: pd.DataFrame,  # rows of `results` that have a folder
@@ -251,12 +241,12 @@ def results(
     plan: Plan,  # which runs are meant
     recipes: list,  # names of the manifest
 ) -> pd.DataFrame:  # group, category, recipe, seed, folder (missing where not run), metrics ...
-    "The runs of a plan, one row each, in the manifest's order. Raises `InputError` where runs of a category are about different images, or a result was changed."
+    "The runs of a plan, in the manifest's order. Raises `InputError` where runs of a category are about different images, or a result was changed."
     rows = []
     for group, categories in plan.groups.items():
         for category, name, seed in itertools.product(categories, recipes, plan.seed_list()):
             folder = plan.folder(category, name, seed)
-            metrics = finished_metrics(folder) if (folder / "metrics.json").is_file() else {}
+            metrics = Run(folder).metrics if (folder / "metrics.json").is_file() else {}
             rows.append({"group": group, "category": category, "recipe": name, "seed": seed, "folder": str(folder) if metrics else None, **metrics})
     table = pd.DataFrame(rows)
     check_same_images(table.dropna(subset="folder"))

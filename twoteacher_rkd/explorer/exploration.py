@@ -413,9 +413,7 @@ class Session:
         if self.other and self.other.run.folder not in self.others:
             self.other = None
 
-    def compare(self,
-        folder,  # of a run among `others`, or None
-    ) -> None:
+    def compare(self, folder) -> None:  # of a run among `others`, or None
         "Choose the second run; where that fails, there is none. Raises `InputError` for a run that cannot be compared with the first."
         self.other = None
         if folder and Path(folder).absolute() not in self.others:

@@ -209,9 +209,7 @@ class Plan:
         return read_recipe(self.preset, seed=seed, settings=f"{self.settings};{words}")
 
     def folder(self,
-        category: str,
-        name: str,  # a recipe of the manifest
-        seed: int,
+        category: str, name: str, seed: int,  # the name is of a recipe of the manifest
     ) -> Path:
         "Where a run is, or will be."
         return Path(self.runs) / self.layouts[category] / category / self.recipe(name, seed).name

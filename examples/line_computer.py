@@ -126,7 +126,7 @@ def check_shape(size, drawn):  # drawn: width and height for which the region of
         raise ValueError("it has {} x {} pixels, and the region was drawn for {} x {}, another shape".format(*size, *drawn))
 
 
-def read_input(path, white, canvas, letterbox, drawn):  # uint8 (1, H, W, 3), and which part of the canvas the image reaches
+def read_input(path, white, canvas, letterbox, drawn=None):  # uint8 (1, H, W, 3), and which part of the canvas the image reaches
     with open(path, "rb", opener=lambda name, flags: os.open(name, flags | getattr(os, "O_NONBLOCK", 0))) as file:
         status = os.fstat(file.fileno())
         if not (stat.S_ISREG(status.st_mode) and 0 < status.st_size <= MOST_BYTES):
